@@ -11,6 +11,7 @@
 # vm_defaults - the options that up and run take, unset.
 vm_defaults() {
 	vm_name=${KRUN_GPU_RIG:-default}
+	vm_named=${KRUN_GPU_RIG:+yes}
 	vm_mem=4
 	vm_cpus=2
 	vm_share=''
@@ -24,7 +25,7 @@ vm_defaults() {
 vm_option() {
 	vm_shift=2
 	case $1 in
-	--name) vm_name=${2-} ;;
+	--name) vm_name=${2-} vm_named=yes ;;
 	--mem) vm_mem=${2-} vm_boot_options=yes ;;
 	--cpus) vm_cpus=${2-} vm_boot_options=yes ;;
 	--share) vm_share=${2-} vm_boot_options=yes ;;
@@ -167,6 +168,12 @@ vm_wait() {
 		< /dev/null >> "$vm_dir/qemu.log" 2>&1 9>&-
 }
 
+# vm_complain - what its QEMU and its console have to say about why it failed.
+vm_complain() {
+	tail -n 20 "$vm_dir/qemu.log" >&2 || true
+	grep '^rig:' "$vm_dir/console.log" >&2 || tail -n 20 "$vm_dir/console.log" >&2 || true
+}
+
 # vm_start - boots it, unless it is up already with the same options.
 vm_start() {
 	local root boot port
@@ -191,7 +198,7 @@ vm_start() {
 	say "booting the emulated host \"$vm_name\" (${vm_mem} GiB, $vm_cpus processors)"
 	vm_qemu "$port" "$root" "$boot"
 	if ! vm_wait 300 $!; then
-		tail -n 20 "$vm_dir/qemu.log" "$vm_dir/console.log" >&2 || true
+		vm_complain
 		vm_stop
 		die "the emulated host \"$vm_name\" did not come up"
 	fi
@@ -214,5 +221,5 @@ vm_stop() {
 		done
 		! vm_running || kill -KILL "$pid" 2>/dev/null || true
 	fi
-	rm -rf "$vm_dir" "$vm_dir.lock"
+	rm -rf "$vm_dir"
 }

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/agent_proto.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/wire.h"
+
+/* The smallest encodings of list elements, for wire_get_count(). */
+#define RLIMIT_MIN 20
+#define PAIR_MIN 8
+#define DEVICE_MIN 28
+#define MOUNT_MIN 41
+
+/* Allocates @count elements, one at least, so that only failure is NULL. */
+static void *decode_array(struct wire_reader *r, size_t count, size_t size)
+{
+	void *p = r->failed ? NULL : calloc(count ? count : 1, size);
+
+	if (!p)
+		r->failed = true;
+	return p;
+}
+
+static void encode_u32s(struct wire_writer *w, const uint32_t *v, size_t count)
+{
+	wire_put_u32(w, (uint32_t)count);
+	for (size_t i = 0; i < count; i++)
+		wire_put_u32(w, v[i]);
+}
+
+static uint32_t *decode_u32s(struct wire_reader *r, size_t *count)
+{
+	size_t n = wire_get_count(r, sizeof(uint32_t));
+	uint32_t *v = decode_array(r, n, sizeof(*v));
+
+	*count = v ? n : 0;
+	for (size_t i = 0; i < *count; i++)
+		v[i] = wire_get_u32(r);
+	return v;
+}
+
+static void encode_pairs(struct wire_writer *w, const struct agent_pair *v, size_t count)
+{
+	wire_put_u32(w, (uint32_t)count);
+	for (size_t i = 0; i < count; i++) {
+		wire_put_str(w, v[i].key);
+		wire_put_str(w, v[i].value);
+	}
+}
+
+static struct agent_pair *decode_pairs(struct wire_reader *r, size_t *count)
+{
+	size_t n = wire_get_count(r, PAIR_MIN);
+	struct agent_pair *v = decode_array(r, n, sizeof(*v));
+
+	*count = v ? n : 0;
+	for (size_t i = 0; i < *count; i++) {
+		v[i].key = wire_get_str(r);
+		v[i].value = wire_get_str(r);
+	}
+	return v;
+}
+
+static void release_pairs(struct agent_pair *v, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(v[i].key);
+		free(v[i].value);
+	}
+	free(v);
+}
+
+void agent_process_encode(struct wire_writer *w, const struct agent_process *p)
+{
+	wire_put_strv(w, p->args);
+	wire_put_strv(w, p->env);
+	wire_put_str(w, p->cwd);
+	wire_put_u8(w, p->terminal);
+	wire_put_u32(w, p->rows);
+	wire_put_u32(w, p->columns);
+	wire_put_u8(w, p->stdin_open);
+	wire_put_u32(w, p->uid);
+	wire_put_u32(w, p->gid);
+	encode_u32s(w, p->additional_gids, p->num_additional_gids);
+	wire_put_u8(w, p->has_umask);
+	wire_put_u32(w, p->umask);
+	wire_put_u8(w, p->has_capabilities);
+	for (int i = 0; i < AGENT_CAP_SETS; i++)
+		wire_put_u64(w, p->capabilities[i]);
+	wire_put_u8(w, p->no_new_privileges);
+	wire_put_u8(w, p->has_oom_score_adj);
+	wire_put_u32(w, (uint32_t)p->oom_score_adj);
+	wire_put_u32(w, (uint32_t)p->num_rlimits);
+	for (size_t i = 0; i < p->num_rlimits; i++) {
+		wire_put_u32(w, p->rlimits[i].resource);
+		wire_put_u64(w, p->rlimits[i].soft);
+		wire_put_u64(w, p->rlimits[i].hard);
+	}
+	wire_put_bytes(w, p->seccomp, p->seccomp_len);
+	wire_put_u32(w, p->seccomp_flags);
+}
+
+static void decode_rlimits(struct wire_reader *r, struct agent_process *p)
+{
+	size_t n = wire_get_count(r, RLIMIT_MIN);
+
+	p->rlimits = decode_array(r, n, sizeof(*p->rlimits));
+	p->num_rlimits = p->rlimits ? n : 0;
+	for (size_t i = 0; i < p->num_rlimits; i++) {
+		p->rlimits[i].resource = wire_get_u32(r);
+		p->rlimits[i].soft = wire_get_u64(r);
+		p->rlimits[i].hard = wire_get_u64(r);
+	}
+}
+
+static void decode_seccomp(struct wire_reader *r, struct agent_process *p)
+{
+	size_t len;
+	const char *bytes = wire_get_bytes(r, &len);
+
+	if (!bytes || !len)
+		return;
+	p->seccomp = decode_array(r, len, 1);
+	if (!p->seccomp)
+		return;
+	memcpy(p->seccomp, bytes, len);
+	p->seccomp_len = len;
+}
+
+int agent_process_decode(struct wire_reader *r, struct agent_process *p)
+{
+	p->args = wire_get_strv(r);
+	p->env = wire_get_strv(r);
+	p->cwd = wire_get_str(r);
+	p->terminal = wire_get_u8(r);
+	p->rows = wire_get_u32(r);
+	p->columns = wire_get_u32(r);
+	p->stdin_open = wire_get_u8(r);
+	p->uid = wire_get_u32(r);
+	p->gid = wire_get_u32(r);
+	p->additional_gids = decode_u32s(r, &p->num_additional_gids);
+	p->has_umask = wire_get_u8(r);
+	p->umask = wire_get_u32(r);
+	p->has_capabilities = wire_get_u8(r);
+	for (int i = 0; i < AGENT_CAP_SETS; i++)
+		p->capabilities[i] = wire_get_u64(r);
+	p->no_new_privileges = wire_get_u8(r);
+	p->has_oom_score_adj = wire_get_u8(r);
+	p->oom_score_adj = (int32_t)wire_get_u32(r);
+	decode_rlimits(r, p);
+	decode_seccomp(r, p);
+	p->seccomp_flags = wire_get_u32(r);
+	if (!r->failed && p->args[0])
+		return 0;
+	agent_process_release(p);
+	return -1;
+}
+
+void agent_process_release(struct agent_process *p)
+{
+	wire_strv_free(p->args);
+	wire_strv_free(p->env);
+	free(p->cwd);
+	free(p->additional_gids);
+	free(p->rlimits);
+	free(p->seccomp);
+	memset(p, 0, sizeof(*p));
+}
+
+static void encode_mounts(struct wire_writer *w, const struct agent_container *c)
+{
+	wire_put_u32(w, (uint32_t)c->num_mounts);
+	for (size_t i = 0; i < c->num_mounts; i++) {
+		const struct agent_mount *m = &c->mounts[i];
+
+		wire_put_u32(w, m->kind);
+		wire_put_u64(w, m->flags);
+		wire_put_u64(w, m->clear_flags);
+		wire_put_u32(w, m->propagation);
+		wire_put_u8(w, m->tmpcopyup);
+		wire_put_str(w, m->source);
+		wire_put_str(w, m->destination);
+		wire_put_str(w, m->type);
+		wire_put_str(w, m->data);
+	}
+}
+
+static void decode_mounts(struct wire_reader *r, struct agent_container *c)
+{
+	size_t n = wire_get_count(r, MOUNT_MIN);
+
+	c->mounts = decode_array(r, n, sizeof(*c->mounts));
+	c->num_mounts = c->mounts ? n : 0;
+	for (size_t i = 0; i < c->num_mounts; i++) {
+		struct agent_mount *m = &c->mounts[i];
+
+		m->kind = wire_get_u32(r);
+		m->flags = wire_get_u64(r);
+		m->clear_flags = wire_get_u64(r);
+		m->propagation = wire_get_u32(r);
+		m->tmpcopyup = wire_get_u8(r);
+		m->source = wire_get_str(r);
+		m->destination = wire_get_str(r);
+		m->type = wire_get_str(r);
+		m->data = wire_get_str(r);
+	}
+}
+
+static void encode_devices(struct wire_writer *w, const struct agent_container *c)
+{
+	wire_put_u32(w, (uint32_t)c->num_devices);
+	for (size_t i = 0; i < c->num_devices; i++) {
+		const struct agent_device *d = &c->devices[i];
+
+		wire_put_u32(w, d->kind);
+		wire_put_u32(w, d->mode);
+		wire_put_u32(w, d->major);
+		wire_put_u32(w, d->minor);
+		wire_put_u32(w, d->uid);
+		wire_put_u32(w, d->gid);
+		wire_put_str(w, d->path);
+	}
+}
+
+static void decode_devices(struct wire_reader *r, struct agent_container *c)
+{
+	size_t n = wire_get_count(r, DEVICE_MIN);
+
+	c->devices = decode_array(r, n, sizeof(*c->devices));
+	c->num_devices = c->devices ? n : 0;
+	for (size_t i = 0; i < c->num_devices; i++) {
+		struct agent_device *d = &c->devices[i];
+
+		d->kind = wire_get_u32(r);
+		d->mode = wire_get_u32(r);
+		d->major = wire_get_u32(r);
+		d->minor = wire_get_u32(r);
+		d->uid = wire_get_u32(r);
+		d->gid = wire_get_u32(r);
+		d->path = wire_get_str(r);
+	}
+}
+
+void agent_container_encode(struct wire_writer *w, const struct agent_container *c)
+{
+	wire_put_str(w, c->hostname);
+	wire_put_str(w, c->domainname);
+	wire_put_u64(w, c->namespaces);
+	wire_put_u8(w, c->readonly_root);
+	wire_put_u32(w, c->rootfs_propagation);
+	wire_put_u64(w, c->boot_time);
+	encode_mounts(w, c);
+	encode_devices(w, c);
+	wire_put_strv(w, c->masked_paths);
+	wire_put_strv(w, c->readonly_paths);
+	encode_pairs(w, c->sysctls, c->num_sysctls);
+	encode_pairs(w, c->cgroup, c->num_cgroup);
+	agent_process_encode(w, &c->process);
+}
+
+int agent_container_decode(struct wire_reader *r, struct agent_container *c)
+{
+	c->hostname = wire_get_str(r);
+	c->domainname = wire_get_str(r);
+	c->namespaces = wire_get_u64(r);
+	c->readonly_root = wire_get_u8(r);
+	c->rootfs_propagation = wire_get_u32(r);
+	c->boot_time = wire_get_u64(r);
+	decode_mounts(r, c);
+	decode_devices(r, c);
+	c->masked_paths = wire_get_strv(r);
+	c->readonly_paths = wire_get_strv(r);
+	c->sysctls = decode_pairs(r, &c->num_sysctls);
+	c->cgroup = decode_pairs(r, &c->num_cgroup);
+	if (!agent_process_decode(r, &c->process) && wire_done(r))
+		return 0;
+	agent_container_release(c);
+	return -1;
+}
+
+void agent_container_release(struct agent_container *c)
+{
+	for (size_t i = 0; i < c->num_mounts; i++) {
+		free(c->mounts[i].source);
+		free(c->mounts[i].destination);
+		free(c->mounts[i].type);
+		free(c->mounts[i].data);
+	}
+	for (size_t i = 0; i < c->num_devices; i++)
+		free(c->devices[i].path);
+	free(c->mounts);
+	free(c->devices);
+	free(c->hostname);
+	free(c->domainname);
+	wire_strv_free(c->masked_paths);
+	wire_strv_free(c->readonly_paths);
+	release_pairs(c->sysctls, c->num_sysctls);
+	release_pairs(c->cgroup, c->num_cgroup);
+	agent_process_release(&c->process);
+	memset(c, 0, sizeof(*c));
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef BASE_AGENT_PROTO_H
+#define BASE_AGENT_PROTO_H
+
+/*
+ * The language between the host and the guest agent: framed messages (base/msg.h, without fds)
+ * whose payloads are base/wire.h encodings.
+ *
+ * The agent connects from the guest to the host (CID 2), port AGENT_PORT_CONTROL, and says HELLO.
+ * The host answers CONTAINER; the agent sets everything up short of executing the process and
+ * says READY (or ERROR). On START it executes the process and says STARTED, or ERROR. When a
+ * process has ended and every byte of its output is written to its streams, the agent closes
+ * those streams and says EXITED.
+ *
+ * Streams: for each standard stream of a process the agent connects to the host's port
+ * AGENT_PORT_STREAM(id, n). Half-closing the connection is end of file in that direction.
+ *
+ * To the host all that the agent says is data from a hostile source.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define AGENT_PROTO_VERSION 1
+
+#define AGENT_PORT_CONTROL 1024u
+/* The container's first process has id 0; execs count up from 1. */
+#define AGENT_PORT_STREAM(id, n) (0x10000u + (uint32_t)(id) * 4u + (uint32_t)(n))
+enum { AGENT_STREAM_STDIN, AGENT_STREAM_STDOUT, AGENT_STREAM_STDERR, AGENT_STREAM_TERMINAL };
+
+/* virtio-fs tag of the export, and what lies in its root. */
+#define AGENT_FS_TAG "krun-gpu"
+#define AGENT_FS_ROOTFS "rootfs" /* the bundle's rootfs */
+#define AGENT_FS_MOUNTS "mounts" /* mounts/N: the source of the Nth bind mount, file or directory */
+
+enum agent_msg {
+	/* host to agent */
+	AGENT_CONTAINER = 1, /* struct agent_container */
+	AGENT_START,	     /* empty */
+	AGENT_EXEC,	     /* u32 id, struct agent_process */
+	AGENT_SIGNAL,	     /* u32 id, u32 signo, u8 all */
+	AGENT_RESIZE,	     /* u32 id, u32 rows, u32 columns */
+	/* agent to host */
+	AGENT_HELLO = 64, /* u32 AGENT_PROTO_VERSION */
+	AGENT_READY,	  /* empty: the container is created */
+	AGENT_STARTED,	  /* u32 id, u32 pid as the container sees it */
+	AGENT_EXITED,	  /* u32 id, u32 wait status as from waitpid() */
+	AGENT_ERROR,	  /* u32 id, u32 errno or 0, string: what failed */
+	AGENT_LOG,	  /* u32 enum log_level, string */
+	AGENT_SIGNALED,	  /* u32 id, u32 errno: the answer to AGENT_SIGNAL */
+};
+
+/* Which nodes of the guest kernel an agent_device stands for. */
+enum agent_device_kind {
+	AGENT_DEVICE_NODE,	 /* type, major and minor as given */
+	AGENT_DEVICE_GPU_CARD,	 /* the guest's /dev/dri/card0 */
+	AGENT_DEVICE_GPU_RENDER, /* the guest's /dev/dri/renderD128 */
+};
+
+struct agent_device {
+	uint32_t kind; /* enum agent_device_kind */
+	uint32_t mode; /* S_IFCHR, S_IFBLK or S_IFIFO and the permissions */
+	uint32_t major, minor;
+	uint32_t uid, gid;
+	char *path; /* absolute, in the container */
+};
+
+enum agent_mount_kind {
+	AGENT_MOUNT_FS,	    /* a file system of the guest's: proc, sysfs, tmpfs, devpts, mqueue, cgroup2 */
+	AGENT_MOUNT_EXPORT, /* bind of the export's mounts/<source>, a file or a directory */
+};
+
+struct agent_mount {
+	uint32_t kind;	      /* enum agent_mount_kind */
+	uint64_t flags;	      /* MS_* for mount(2): NOSUID, NODEV, NOEXEC, RDONLY, … */
+	uint64_t clear_flags; /* MS_* explicitly asked to be off */
+	uint32_t propagation; /* MS_SHARED|SLAVE|PRIVATE|UNBINDABLE, with MS_REC; 0: leave */
+	bool tmpcopyup;	      /* tmpfs begins with a copy of what was there */
+	char *source;	      /* file system's source, or N of mounts/N */
+	char *destination;    /* absolute, in the container, resolved inside its root */
+	char *type;	      /* file system type for AGENT_MOUNT_FS */
+	char *data;	      /* file system specific options, comma separated */
+};
+
+struct agent_rlimit {
+	uint32_t resource; /* RLIMIT_* */
+	uint64_t soft, hard;
+};
+
+struct agent_pair {
+	char *key, *value;
+};
+
+enum agent_cap_set {
+	AGENT_CAP_BOUNDING,
+	AGENT_CAP_EFFECTIVE,
+	AGENT_CAP_PERMITTED,
+	AGENT_CAP_INHERITABLE,
+	AGENT_CAP_AMBIENT,
+	AGENT_CAP_SETS,
+};
+
+/** struct agent_process - what to execute and as whom (runtime specification: process) */
+struct agent_process {
+	char **args; /* NULL-terminated; args[0] is looked up in env's PATH inside the container */
+	char **env;
+	char *cwd;
+	bool terminal;
+	uint32_t rows, columns; /* of the terminal; 0: unknown */
+	bool stdin_open;	/* false: /dev/null, no stream is opened */
+	uint32_t uid, gid;
+	uint32_t *additional_gids;
+	size_t num_additional_gids;
+	bool has_umask;
+	uint32_t umask;
+	bool has_capabilities;
+	uint64_t capabilities[AGENT_CAP_SETS]; /* bit n: capability n */
+	bool no_new_privileges;
+	bool has_oom_score_adj;
+	int32_t oom_score_adj;
+	struct agent_rlimit *rlimits;
+	size_t num_rlimits;
+	char *seccomp;	    /* struct sock_filter array, compiled on the host; NULL: none */
+	size_t seccomp_len; /* bytes */
+	uint32_t seccomp_flags; /* SECCOMP_FILTER_FLAG_* */
+};
+
+/** struct agent_container - the container as the guest must set it up */
+struct agent_container {
+	char *hostname;	  /* NULL or "": leave */
+	char *domainname;
+	uint64_t namespaces; /* CLONE_NEW*: what the process is to have for its own */
+	bool readonly_root;
+	uint32_t rootfs_propagation; /* MS_*; 0: the default, private and recursive */
+	uint64_t boot_time;	     /* host's CLOCK_REALTIME in ns when this was sent: sets the guest's */
+	struct agent_mount *mounts; /* in the configuration's order */
+	size_t num_mounts;
+	struct agent_device *devices; /* default devices included */
+	size_t num_devices;
+	char **masked_paths;
+	char **readonly_paths;
+	struct agent_pair *sysctls;
+	size_t num_sysctls;
+	struct agent_pair *cgroup; /* file name below the container's cgroup (v2), and its value */
+	size_t num_cgroup;
+	struct agent_process process;
+};
+
+struct wire_writer;
+struct wire_reader;
+
+void agent_container_encode(struct wire_writer *w, const struct agent_container *c);
+/** agent_container_decode() - @c must be zero; 0, or -1 with @c released */
+int agent_container_decode(struct wire_reader *r, struct agent_container *c);
+void agent_container_release(struct agent_container *c);
+
+void agent_process_encode(struct wire_writer *w, const struct agent_process *p);
+/** agent_process_decode() - @p must be zero; 0, or -1 with @p released */
+int agent_process_decode(struct wire_reader *r, struct agent_process *p);
+void agent_process_release(struct agent_process *p);
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/sandbox.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+int sandbox_no_new_privs(struct error **err)
+{
+	const struct rlimit none = { 0, 0 };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_set(err, errno, "cannot set no_new_privs");
+	if (setrlimit(RLIMIT_CORE, &none) < 0)
+		return error_set(err, errno, "cannot forbid core dumps");
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return error_set(err, errno, "cannot become undumpable");
+	return 0;
+}
+
+static bool sandbox_cap_kept(int cap, const int *caps, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (caps[i] == cap)
+			return true;
+	return false;
+}
+
+int sandbox_keep_caps(const int *caps, size_t count, struct error **err)
+{
+	struct __user_cap_header_struct hdr = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &hdr, data) < 0)
+		return error_set(err, errno, "cannot read capabilities");
+	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
+		if (sandbox_cap_kept(cap, caps, count))
+			continue;
+		/* Without CAP_SETPCAP (a rootless caller) the bounding set stays; no_new_privs holds. */
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EPERM)
+			return error_set(err, errno, "cannot drop capability %d", cap);
+	}
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	for (int word = 0; word < 2; word++) {
+		uint32_t keep = 0;
+
+		for (size_t i = 0; i < count; i++)
+			if (caps[i] / 32 == word)
+				keep |= 1u << (caps[i] % 32);
+		data[word].permitted &= keep;
+		data[word].effective = data[word].permitted;
+		data[word].inheritable = 0;
+	}
+	if (syscall(SYS_capset, &hdr, data) < 0)
+		return error_set(err, errno, "cannot drop capabilities");
+	return 0;
+}
+
+int sandbox_empty_root(struct error **err)
+{
+	const char *dir = "/proc"; /* any directory there is: it is covered in our namespace only */
+
+	if (unshare(CLONE_NEWNS) < 0)
+		return error_set(err, errno, "cannot make a mount namespace");
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return error_set(err, errno, "cannot make mounts private");
+	if (mount("krun-gpu", dir, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		  "size=4k,mode=555,nr_inodes=2") < 0)
+		return error_set(err, errno, "cannot mount an empty root");
+	if (chdir(dir) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
+		return error_set(err, errno, "cannot change to the empty root");
+	if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+		return error_set(err, errno, "cannot leave the old root");
+	if (mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		  NULL) < 0)
+		return error_set(err, errno, "cannot make the empty root read-only");
+	return 0;
+}
+
+static int sandbox_add_rule(scmp_filter_ctx ctx, const struct sandbox_rule *rule)
+{
+	int nr = seccomp_syscall_resolve_name(rule->syscall);
+	struct scmp_arg_cmp cmp = { .arg = rule->arg, .op = SCMP_CMP_MASKED_EQ,
+				    .datum_a = rule->arg_mask, .datum_b = rule->arg_value };
+
+	if (nr == __NR_SCMP_ERROR || nr < 0)
+		return 0;
+	return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, nr, rule->arg_mask ? 1 : 0, &cmp);
+}
+
+int sandbox_seccomp(const struct sandbox_rule *rules, size_t count, struct error **err)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	int r = ctx ? 0 : -ENOMEM;
+
+	if (!r)
+		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+	for (size_t i = 0; !r && i < count; i++) {
+		r = sandbox_add_rule(ctx, &rules[i]);
+		if (r)
+			error_set(err, -r, "cannot allow the system call %s", rules[i].syscall);
+	}
+	if (!r) {
+		r = seccomp_load(ctx);
+		if (r)
+			error_set(err, -r, "cannot load the seccomp filter");
+	} else if (!ctx) {
+		error_set(err, ENOMEM, "cannot make a seccomp filter");
+	}
+	if (ctx)
+		seccomp_release(ctx);
+	return r ? -1 : 0;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef BASE_SANDBOX_H
+#define BASE_SANDBOX_H
+
+/*
+ * Giving up rights, for the long-lived processes. Each narrows itself, in its main(), after it has
+ * opened what it needs and before it sees anything untrusted.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+
+/** struct sandbox_rule - one system call a process needs, and why (the reason is documentation) */
+struct sandbox_rule {
+	const char *syscall; /* name; one the running libseccomp does not know is skipped */
+	const char *why;
+	/* When arg_mask is not 0: allowed only if (argument[arg] & arg_mask) == arg_value. */
+	unsigned int arg;
+	uint64_t arg_mask;
+	uint64_t arg_value;
+};
+
+/**
+ * sandbox_no_new_privs() - PR_SET_NO_NEW_PRIVS, no core dumps, not traceable by equals
+ */
+int sandbox_no_new_privs(struct error **err);
+
+/**
+ * sandbox_keep_caps() - drop every capability but those named, also from the bounding set
+ * @caps:  CAP_* numbers kept in permitted and effective
+ * @count: 0: none at all
+ */
+int sandbox_keep_caps(const int *caps, size_t count, struct error **err);
+
+/**
+ * sandbox_empty_root() - pivot into an empty, read-only tmpfs in a mount namespace of our own
+ *
+ * After it no path leads anywhere. Needs CAP_SYS_ADMIN. Open fds stay as they are.
+ */
+int sandbox_empty_root(struct error **err);
+
+/**
+ * sandbox_seccomp() - load a filter on all threads of the process: what no rule allows kills it
+ * @rules: several rules for one system call are alternatives
+ * @count: their number
+ */
+int sandbox_seccomp(const struct sandbox_rule *rules, size_t count, struct error **err);
+
+#endif
