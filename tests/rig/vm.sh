@@ -144,14 +144,14 @@ vm_free_port() {
 	echo $port
 }
 
-# vm_ssh ARGUMENT... - the ssh client, for this emulated host and with no configuration but ours.
-vm_ssh() {
-	ssh -F none -p "$(cat "$vm_dir/port")" -i "$vm_dir/key" \
-		-o IdentitiesOnly=yes -o BatchMode=yes -o LogLevel=ERROR \
-		-o UserKnownHostsFile="$vm_dir/known_hosts" -o GlobalKnownHostsFile=/dev/null \
-		-o HostKeyAlias=rig -o StrictHostKeyChecking=yes -o ConnectTimeout=60 \
-		-o ServerAliveInterval=15 -o ServerAliveCountMax=12 \
-		-o ControlPath="$vm_dir/ssh" "$@"
+# vm_connect - sets vm_ssh to the ssh client's command line, with no configuration but ours.
+vm_connect() {
+	vm_ssh=(ssh -F none -p "$(cat "$vm_dir/port")" -i "$vm_dir/key"
+		-o IdentitiesOnly=yes -o BatchMode=yes -o LogLevel=ERROR
+		-o UserKnownHostsFile="$vm_dir/known_hosts" -o GlobalKnownHostsFile=/dev/null
+		-o HostKeyAlias=rig -o StrictHostKeyChecking=yes -o ConnectTimeout=60
+		-o ServerAliveInterval=15 -o ServerAliveCountMax=12
+		-o ControlPath="$vm_dir/ssh" -l root)
 }
 
 # vm_wait SECONDS CHILD - until the emulated host says that it is ready; 1 when it never will.
@@ -164,7 +164,8 @@ vm_wait() {
 		sleep 0.2
 	done
 	# shared by all runs: each is a channel in it, and saves itself the handshake
-	vm_ssh -o ControlMaster=yes -o ControlPersist=yes -f -N root@127.0.0.1 \
+	vm_connect
+	"${vm_ssh[@]}" -o ControlMaster=yes -o ControlPersist=yes -f -N 127.0.0.1 \
 		< /dev/null >> "$vm_dir/qemu.log" 2>&1 9>&-
 }
 
@@ -210,7 +211,8 @@ vm_stop() {
 	local pid i
 
 	if [ -S "$vm_dir/ssh" ]; then
-		vm_ssh -O exit root@127.0.0.1 2>/dev/null || true
+		vm_connect
+		"${vm_ssh[@]}" -O exit 127.0.0.1 2>/dev/null || true
 	fi
 	if vm_running; then
 		pid=$(cat "$vm_dir/pid")
