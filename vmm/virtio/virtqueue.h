@@ -38,6 +38,12 @@ struct virtqueue {
 	struct vring_used *used_ring;
 };
 
+/* Where in the iovecs a chain's cursor stands. */
+struct chain_cursor {
+	uint16_t iov;
+	size_t offset;
+};
+
 /**
  * struct virtq_chain - one popped descriptor chain
  *
@@ -48,7 +54,8 @@ struct virtq_chain {
 	uint16_t num_readable, num_writable; /* iovecs */
 	size_t readable_len, writable_len;   /* bytes in all */
 	size_t read_pos, write_pos;	     /* bytes consumed and produced */
-	/* Private to chain.c. Indirect tables may hold up to the queue's size. */
+	/* Private to virtqueue.c and chain.c. */
+	struct chain_cursor read_cursor, write_cursor;
 	struct iovec iov[VIRTQUEUE_MAX_SIZE];
 };
 
