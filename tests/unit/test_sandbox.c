@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/sandbox.h"
+
+/* Runs @body in a child, since what it gives up does not come back; answers the wait status. */
+static int in_child(int (*body)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid)
+		_exit(body());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static int no_caps(void)
+{
+	if (sandbox_keep_caps(NULL, 0, NULL))
+		return 1;
+	if (prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN, 0, 0, 0) != 0)
+		return 2;
+	return setresuid(12345, 12345, 12345) == -1 && errno == EPERM ? 0 : 3;
+}
+
+static int one_cap(void)
+{
+	const int caps[] = { CAP_SETUID };
+
+	if (sandbox_keep_caps(caps, 1, NULL))
+		return 1;
+	if (prctl(PR_CAPBSET_READ, CAP_SETUID, 0, 0, 0) != 1)
+		return 2;
+	if (setresgid(1, 1, 1) == 0)
+		return 3;
+	return setresuid(12345, 12345, 12345);
+}
+
+static int empty_root(void)
+{
+	if (sandbox_empty_root(NULL))
+		return 1;
+	if (access("/proc/self", F_OK) == 0 || access("/../etc", F_OK) == 0)
+		return 2;
+	return open("/file", O_CREAT | O_WRONLY, 0600) < 0 && errno == EROFS ? 0 : 3;
+}
+
+static const struct sandbox_rule rules[] = {
+	{ .syscall = "exit_group", .why = "the end" },
+	{ .syscall = "exit", .why = "the end of a thread" },
+	{ .syscall = "munmap", .why = "free() after the filter is loaded" },
+	{ .syscall = "madvise", .why = "likewise" },
+	{ .syscall = "brk", .why = "likewise" },
+	{ .syscall = "mmap", .why = "a sanitizer's quarantine" },
+	{ .syscall = "gettid", .why = "likewise" },
+	{ .syscall = "sigaltstack", .why = "a sanitizer at the end of a thread" },
+	{ .syscall = "no_such_call", .why = "unknown names are skipped" },
+	{ .syscall = "getpid", .why = "this test" },
+	{ .syscall = "kill", .why = "signal 0 only", .arg = 1, .arg_mask = ~0ull, .arg_value = 0 },
+};
+
+static int filter_allows(void)
+{
+	if (sandbox_no_new_privs(NULL) || sandbox_seccomp(rules, sizeof(rules) / sizeof(*rules), NULL))
+		return 1;
+	return syscall(SYS_getpid) > 0 && !kill((pid_t)syscall(SYS_getpid), 0) ? 0 : 2;
+}
+
+static int filter_kills(void)
+{
+	if (sandbox_no_new_privs(NULL) || sandbox_seccomp(rules, sizeof(rules) / sizeof(*rules), NULL))
+		return 1;
+	syscall(SYS_getuid);
+	return 0;
+}
+
+static int filter_kills_by_argument(void)
+{
+	if (sandbox_no_new_privs(NULL) || sandbox_seccomp(rules, sizeof(rules) / sizeof(*rules), NULL))
+		return 1;
+	kill((pid_t)syscall(SYS_getpid), SIGCONT);
+	return 0;
+}
+
+static void capabilities_go(void **state)
+{
+	(void)state;
+	if (geteuid())
+		skip();
+	assert_int_equal(in_child(no_caps), 0);
+	assert_int_equal(in_child(one_cap), 0);
+}
+
+static void no_path_leads_anywhere(void **state)
+{
+	(void)state;
+	if (geteuid())
+		skip();
+	assert_int_equal(in_child(empty_root), 0);
+}
+
+static void the_filter_holds(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(filter_allows), 0);
+	assert_int_equal(WTERMSIG(in_child(filter_kills)), SIGSYS);
+	assert_int_equal(WTERMSIG(in_child(filter_kills_by_argument)), SIGSYS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(capabilities_go),
+		cmocka_unit_test(no_path_leads_anywhere),
+		cmocka_unit_test(the_filter_holds),
+	};
+
+	return cmocka_run_group_tests_name("sandbox", tests, NULL, NULL);
+}
