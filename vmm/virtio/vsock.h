@@ -48,6 +48,14 @@ int vsock_offer_port(struct vsock *vs, const struct vsock_offer *offer);
 /** vsock_withdraw_port() - end the offer or the connection on this port; fds closed, not called back */
 void vsock_withdraw_port(struct vsock *vs, uint32_t port);
 
+/**
+ * vsock_finish_port() - nothing more is wanted on this port
+ *
+ * An offer that nobody took is withdrawn. On a connection nothing more is read for the guest, and
+ * what the guest has sent so far is delivered; then it is closed and called back.
+ */
+void vsock_finish_port(struct vsock *vs, uint32_t port);
+
 /** vsock_port_idle() - true when neither an offer nor a connection is left on @port */
 bool vsock_port_idle(const struct vsock *vs, uint32_t port);
 

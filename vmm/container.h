@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VMM_CONTAINER_H
+#define VMM_CONTAINER_H
+
+/*
+ * The container's state machine in the VMM: between the command lines (set-up socket, control
+ * socket), the signals that reach the VMM's own process, and the guest agent.
+ */
+
+#include "base/vmm_proto.h"
+
+struct container;
+struct error;
+struct event_loop;
+struct vsock;
+
+/** struct container_host - what the container asks of the machine; all run with its lock held */
+struct container_host {
+	/*
+	 * The container's process has ended with @wait_status (as from waitpid()) and all its output
+	 * has been delivered. The VMM ends in the same way.
+	 */
+	void (*ended)(void *data, int wait_status);
+	/* The container cannot go on. Whoever waits for an answer has been told @why. */
+	void (*failed)(void *data, const char *why);
+	/* Stop and continue the vCPUs; 0 or -errno. */
+	int (*pause)(void *data);
+	int (*resume)(void *data);
+	void *data;
+};
+
+/**
+ * container_block_signals() - make the signals that the container is to get pending for signalfd
+ *
+ * Call early in main(), before any thread exists. Signals that say that this process itself is
+ * broken, SIGCHLD and SIGRTMIN (the vCPUs' kick) stay as they are; SIGPIPE is ignored.
+ */
+void container_block_signals(void);
+
+/**
+ * container_create() - begin: offer the streams, listen to the agent and on the control socket
+ * @cfg:  borrowed; its guest payload is sent to the agent when that says HELLO
+ * @fds:  by enum vmm_fd, -1 where absent. CONTROL, STDIN, STDOUT and STDERR are taken over and
+ *        set to -1.
+ * @setup: VMM_SETUP_FD, owned from now on (also when this fails): gets VMM_CREATED or VMM_ERROR
+ * @host: copied
+ *
+ * With cfg->terminal the process becomes a session leader whose terminal is STDIN.
+ */
+struct container *container_create(struct event_loop *loop, struct vsock *vs,
+				   const struct vmm_config *cfg, int fds[VMM_FD_COUNT], int setup,
+				   const struct container_host *host, struct error **err);
+
+/**
+ * container_machine_failed() - the machine is about to end for a reason of its own
+ *
+ * Tells everyone who waits for an answer. host->failed is not called.
+ */
+void container_machine_failed(struct container *c, const char *why);
+
+void container_free(struct container *c);
+
+#endif
