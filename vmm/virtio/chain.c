@@ -92,6 +92,12 @@ size_t chain_skip_write(struct virtq_chain *chain, size_t len)
 	return len;
 }
 
+void chain_rewind_write(struct virtq_chain *chain)
+{
+	chain->write_pos = 0;
+	chain->write_cursor = (struct chain_cursor){ .iov = chain->num_readable };
+}
+
 typedef ssize_t (*iov_fn)(int fd, const struct iovec *iov, int count, off_t offset, int flags);
 
 /*

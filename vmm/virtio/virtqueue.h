@@ -122,6 +122,9 @@ size_t chain_writable(const struct virtq_chain *chain);
 /** chain_skip_write() - move the write cursor on by @len (at most what is left); bytes as they are */
 size_t chain_skip_write(struct virtq_chain *chain, size_t len);
 
+/** chain_rewind_write() - move the write cursor back to the first writable byte */
+void chain_rewind_write(struct virtq_chain *chain);
+
 /**
  * chain_read_to_fd() - write up to @len readable bytes to a file without a copy
  * @offset: as for pwritev2(); -1: at the file's position (pipes, sockets)
