@@ -25,10 +25,12 @@ struct vsock;
  * @read_fd:  bytes from here go to the guest; -1: the guest sees end of file at once
  * @write_fd: bytes from the guest go here; -1: they are dropped
  * @closed:   both directions have ended, all bytes are delivered, the fds are closed (called once,
- *            also when the guest resets; never from inside vsock_offer()). May be NULL.
+ *            also when the guest resets). May be NULL; may make offers and withdraw them.
  *
- * An offer serves one connection. The fds are made non-blocking and are owned by the device
- * from then on; EPOLLHUP on write_fd resets the connection (writing would raise EPIPE).
+ * An offer serves one connection. Once it is accepted by vsock_offer_port(), the fds are owned by
+ * the device, which makes them non-blocking. They may be of any kind, regular files too. When
+ * write_fd can take no more (its reader hung up), the guest's writes fail as with EPIPE; when
+ * nothing is left to read either, the connection is reset.
  */
 struct vsock_offer {
 	uint32_t port;
@@ -52,7 +54,8 @@ void vsock_withdraw_port(struct vsock *vs, uint32_t port);
  * vsock_finish_port() - nothing more is wanted on this port
  *
  * An offer that nobody took is withdrawn. On a connection nothing more is read for the guest, and
- * what the guest has sent so far is delivered; then it is closed and called back.
+ * what the guest has sent so far is delivered; then it is closed and called back,
+ * perhaps before this returns.
  */
 void vsock_finish_port(struct vsock *vs, uint32_t port);
 

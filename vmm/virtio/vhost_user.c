@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * vhost-user, the front end: virtio-fs and virtio-gpu, whose queues worker processes serve.
+ *
+ * Theory of operation: features are agreed with the worker when the device is made, so that the
+ * driver is offered what the worker can do. DRIVER_OK sends guest memory, ring addresses and
+ * eventfds; from then on the VMM is out of the way, but for the worker's requests to map files into
+ * the shared-memory window, each of which is checked there. A reset takes the rings back
+ * (GET_VRING_BASE), after which the worker has promised not to touch them.
+ *
+ * A worker is our own program, but it is the first to fall to a hostile guest: nothing it says is
+ * trusted, and one that breaks the protocol, falls silent or dies is reported once and not spoken to
+ * again.
+ */
+#include "vmm/virtio/vhost_user.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_fs.h>
+#include <linux/virtio_gpu.h>
+#include <linux/virtio_ids.h>
+#include <linux/virtio_ring.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "vmm/event_loop.h"
+#include "vmm/shm_window.h"
+#include "vmm/virtio/vhost_user_link.h"
+
+#define VHOST_USER_NUM_QUEUES 2
+
+/* What is passed on between driver and worker whatever the device; the rest is not understood. */
+#define VHOST_USER_RING_FEATURES                                                  \
+	(1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_INDIRECT_DESC |       \
+	 1ull << VIRTIO_RING_F_EVENT_IDX)
+
+struct vhost_user_device {
+	struct virtio_device dev;
+	struct event_loop *loop; /* borrowed */
+	struct vhost_user_host host;
+	struct vhost_user_link link;
+	struct event_source sock_src, backend_src;
+	struct shm_window *window;		/* borrowed; NULL: none */
+	uint32_t started;			/* bit n: the worker has ring n */
+	int err_fd[VHOST_USER_NUM_QUEUES];	/* owned eventfds: the worker found a ring broken */
+	struct event_source err_src[VHOST_USER_NUM_QUEUES];
+	bool dead;				/* the worker is not spoken to any more */
+	union {
+		struct virtio_fs_config fs;
+		struct virtio_gpu_config gpu;
+	} config;
+};
+
+static struct vhost_user_device *vhost_user_of(struct virtio_device *dev)
+{
+	return (struct vhost_user_device *)dev;
+}
+
+static void vhost_user_close(struct vhost_user_device *vu)
+{
+	event_loop_remove(vu->loop, &vu->sock_src);
+	event_loop_remove(vu->loop, &vu->backend_src);
+	vhost_user_link_close(&vu->link);
+	if (vu->window)
+		shm_window_clear(vu->window);
+	vu->dead = true;
+	vu->started = 0;
+}
+
+static const char *vhost_user_reason(int error)
+{
+	switch (error) {
+	case -EPIPE:
+		return "its process has ended";
+	case -ETIMEDOUT:
+		return "it does not answer";
+	case -EPROTO:
+		return "it broke the vhost-user protocol";
+	case -EREMOTEIO:
+		return "it refused a request";
+	default:
+		return strerror(-error);
+	}
+}
+
+/* The end of the worker, for us. */
+static void vhost_user_died(struct vhost_user_device *vu, int error)
+{
+	if (vu->dead)
+		return;
+	vhost_user_close(vu);
+	virtio_device_needs_reset(&vu->dev, "its worker is gone");
+	vu->host.died(vu->host.data, vu->dev.ops->name, vhost_user_reason(error));
+}
+
+/* SHMEM_MAP and UNMAP; the window checks the ranges against itself and the file. */
+static int vhost_user_serve(void *data, uint32_t request, const struct vhost_user_mmap *mmap,
+			    int fd)
+{
+	struct vhost_user_device *vu = data;
+	int r;
+
+	if (!vu->window || mmap->shmid != VIRTIO_GPU_SHM_ID_HOST_VISIBLE ||
+	    (mmap->flags & ~VHOST_USER_MMAP_WRITABLE))
+		r = -EINVAL;
+	else if (request == VHOST_USER_BACKEND_SHMEM_MAP)
+		r = shm_window_map(vu->window, mmap->shm_offset, mmap->len, fd, mmap->fd_offset,
+				   mmap->flags & VHOST_USER_MMAP_WRITABLE);
+	else
+		r = shm_window_unmap(vu->window, mmap->shm_offset, mmap->len);
+	if (r < 0)
+		log_guest_warning("%s: the worker's request to %s 0x%llx+0x%llx is refused: %s",
+				  vu->dev.ops->name, fd >= 0 ? "map" : "unmap",
+				  (unsigned long long)mmap->shm_offset,
+				  (unsigned long long)mmap->len, strerror(-r));
+	return r;
+}
+
+/* Outside of a request the worker has nothing to say here: it has ended. */
+static void vhost_user_on_sock(void *data, uint32_t events)
+{
+	struct vhost_user_device *vu = data;
+	int r = vhost_user_link_check(&vu->link);
+
+	(void)events;
+	if (r < 0)
+		vhost_user_died(vu, r);
+}
+
+static void vhost_user_on_backend(void *data, uint32_t events)
+{
+	struct vhost_user_device *vu = data;
+	int r = vhost_user_link_serve(&vu->link);
+
+	(void)events;
+	if (r < 0)
+		vhost_user_died(vu, r);
+}
+
+static void vhost_user_on_err(void *data, uint32_t events)
+{
+	struct vhost_user_device *vu = data;
+	eventfd_t value;
+
+	(void)events;
+	for (unsigned int i = 0; i < VHOST_USER_NUM_QUEUES; i++)
+		if (eventfd_read(vu->err_fd[i], &value) == 0)
+			virtio_device_needs_reset(&vu->dev, "its worker found a queue malformed");
+}
+
+static int vhost_user_set_mem_table(struct vhost_user_device *vu)
+{
+	const struct guest_memory *mem = vu->dev.mem;
+	struct vhost_user_memory table = { .count = (uint32_t)mem->count };
+	int fds[VHOST_USER_MAX_REGIONS];
+
+	if (mem->count > VHOST_USER_MAX_REGIONS)
+		return -E2BIG;
+	for (size_t i = 0; i < mem->count; i++) {
+		const struct guest_region *region = &mem->regions[i];
+
+		table.regions[i] = (struct vhost_user_region){
+			.gpa = region->gpa,
+			.size = region->size,
+			.user_addr = (uintptr_t)region->hva,
+			.mmap_offset = region->fd_offset,
+		};
+		fds[i] = mem->memfd;
+	}
+	return vhost_user_link_request(&vu->link, VHOST_USER_SET_MEM_TABLE, &table,
+				       (uint32_t)(offsetof(struct vhost_user_memory, regions) +
+						  mem->count * sizeof(table.regions[0])),
+				       fds, mem->count);
+}
+
+static int vhost_user_set_state(struct vhost_user_device *vu, uint32_t request, unsigned int index,
+				uint32_t num)
+{
+	const struct vhost_user_vring_state state = { .index = index, .num = num };
+
+	return vhost_user_link_request(&vu->link, request, &state, sizeof(state), NULL, 0);
+}
+
+static int vhost_user_set_fd(struct vhost_user_device *vu, uint32_t request, unsigned int index,
+			     int fd)
+{
+	const uint64_t which = index;
+
+	return vhost_user_link_request(&vu->link, request, &which, sizeof(which), &fd, 1);
+}
+
+/* The protocol speaks of rings by their addresses in the front end's address space. */
+static int vhost_user_set_addr(struct vhost_user_device *vu, unsigned int index)
+{
+	const struct virtqueue *vq = &vu->dev.queues[index];
+	const struct vhost_user_vring_addr addr = {
+		.index = index,
+		.desc = (uintptr_t)guest_memory_ptr(vu->dev.mem, vq->desc, 16ull * vq->size),
+		.avail = (uintptr_t)guest_memory_ptr(vu->dev.mem, vq->avail, 6 + 2ull * vq->size),
+		.used = (uintptr_t)guest_memory_ptr(vu->dev.mem, vq->used, 6 + 8ull * vq->size),
+	};
+
+	if (!addr.desc || !addr.avail || !addr.used)
+		return -EINVAL;
+	return vhost_user_link_request(&vu->link, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr),
+				       NULL, 0);
+}
+
+static int vhost_user_start_queue(struct vhost_user_device *vu, unsigned int i)
+{
+	int r = vhost_user_set_state(vu, VHOST_USER_SET_VRING_NUM, i, vu->dev.queues[i].size);
+
+	if (r == 0)
+		r = vhost_user_set_state(vu, VHOST_USER_SET_VRING_BASE, i, 0);
+	if (r == 0)
+		r = vhost_user_set_addr(vu, i);
+	if (r == 0)
+		r = vhost_user_set_fd(vu, VHOST_USER_SET_VRING_CALL, i,
+				      virtio_device_call_fd(&vu->dev, i));
+	if (r == 0)
+		r = vhost_user_set_fd(vu, VHOST_USER_SET_VRING_ERR, i, vu->err_fd[i]);
+	if (r == 0)
+		r = vhost_user_set_fd(vu, VHOST_USER_SET_VRING_KICK, i,
+				      virtio_device_kick_fd(&vu->dev, i));
+	if (r == 0)
+		r = vhost_user_set_state(vu, VHOST_USER_SET_VRING_ENABLE, i, 1);
+	if (r == 0)
+		vu->started |= 1u << i;
+	return r;
+}
+
+static int vhost_user_activate(struct virtio_device *dev)
+{
+	struct vhost_user_device *vu = vhost_user_of(dev);
+	const uint64_t features = dev->features | 1ull << VHOST_USER_F_PROTOCOL_FEATURES;
+	int r;
+
+	if (vu->dead)
+		return -EPIPE;
+	r = vhost_user_link_request(&vu->link, VHOST_USER_SET_FEATURES, &features,
+				    sizeof(features), NULL, 0);
+	if (r == 0)
+		r = vhost_user_set_mem_table(vu);
+	for (unsigned int i = 0; r == 0 && i < dev->ops->num_queues; i++)
+		if (dev->queues[i].ready)
+			r = vhost_user_start_queue(vu, i);
+	if (r < 0)
+		vhost_user_died(vu, r);
+	return r;
+}
+
+static void vhost_user_reset(struct virtio_device *dev)
+{
+	struct vhost_user_device *vu = vhost_user_of(dev);
+	int r = 0;
+
+	for (unsigned int i = 0; r == 0 && i < dev->ops->num_queues; i++) {
+		struct vhost_user_vring_state state = { .index = i };
+
+		if (!(vu->started & 1u << i))
+			continue;
+		r = vhost_user_set_state(vu, VHOST_USER_SET_VRING_ENABLE, i, 0);
+		if (r == 0)
+			r = vhost_user_link_query(&vu->link, VHOST_USER_GET_VRING_BASE, &state,
+						  sizeof(state), &state, sizeof(state));
+	}
+	vu->started = 0;
+	if (r < 0)
+		vhost_user_died(vu, r);
+	else if (vu->window)
+		shm_window_clear(vu->window);
+}
+
+static void vhost_user_config_read(struct virtio_device *dev, uint32_t offset, void *buf,
+				   uint32_t len)
+{
+	memcpy(buf, (const uint8_t *)&vhost_user_of(dev)->config + offset, len);
+}
+
+static void vhost_user_destroy(struct virtio_device *dev)
+{
+	struct vhost_user_device *vu = vhost_user_of(dev);
+
+	vhost_user_close(vu);
+	for (unsigned int i = 0; i < VHOST_USER_NUM_QUEUES; i++) {
+		event_loop_remove(vu->loop, &vu->err_src[i]);
+		if (vu->err_fd[i] >= 0)
+			close(vu->err_fd[i]);
+	}
+	free(vu);
+}
+
+/* Agree on the protocol's features; with a window, get the channel for the worker's requests. */
+static int vhost_user_set_up_protocol(struct vhost_user_device *vu)
+{
+	const uint64_t backend = 1ull << VHOST_USER_PROTOCOL_F_BACKEND_REQ |
+				 1ull << VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD |
+				 1ull << VHOST_USER_PROTOCOL_F_SHMEM;
+	uint64_t wanted = 1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK |
+			  1ull << VHOST_USER_PROTOCOL_F_MQ;
+	uint64_t offered;
+	int pair[2];
+	int r = vhost_user_link_u64(&vu->link, VHOST_USER_GET_PROTOCOL_FEATURES, &offered);
+
+	if (r < 0)
+		return r;
+	if (vu->window) {
+		if (~offered & backend)
+			return -EOPNOTSUPP;
+		wanted |= backend;
+	}
+	wanted &= offered;
+	r = vhost_user_link_request(&vu->link, VHOST_USER_SET_PROTOCOL_FEATURES, &wanted,
+				    sizeof(wanted), NULL, 0);
+	if (r < 0)
+		return r;
+	vu->link.protocol_features = wanted;
+	if (!vu->window)
+		return 0;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	vu->link.backend_sock = pair[0];
+	r = vhost_user_link_request(&vu->link, VHOST_USER_SET_BACKEND_REQ_FD, NULL, 0, &pair[1], 1);
+	close(pair[1]);
+	return r;
+}
+
+/* First talk with the worker: what can it do? */
+static int vhost_user_greet(struct vhost_user_device *vu, uint64_t *features)
+{
+	uint64_t queues = VHOST_USER_NUM_QUEUES;
+	int r = vhost_user_link_u64(&vu->link, VHOST_USER_GET_FEATURES, features);
+
+	if (r == 0 && !(*features & 1ull << VHOST_USER_F_PROTOCOL_FEATURES))
+		r = -EOPNOTSUPP;
+	if (r == 0)
+		r = vhost_user_set_up_protocol(vu);
+	if (r == 0)
+		r = vhost_user_link_request(&vu->link, VHOST_USER_SET_OWNER, NULL, 0, NULL, 0);
+	if (r == 0 && vu->link.protocol_features & 1ull << VHOST_USER_PROTOCOL_F_MQ)
+		r = vhost_user_link_u64(&vu->link, VHOST_USER_GET_QUEUE_NUM, &queues);
+	if (r == 0 && (queues < VHOST_USER_NUM_QUEUES || !(*features & 1ull << VIRTIO_F_VERSION_1)))
+		r = -EOPNOTSUPP;
+	return r;
+}
+
+static int vhost_user_watch(struct vhost_user_device *vu)
+{
+	int r = event_loop_add(vu->loop, &vu->sock_src, vu->link.sock, EPOLLIN | EPOLLRDHUP,
+			       vhost_user_on_sock, vu);
+
+	if (r == 0 && vu->link.backend_sock >= 0)
+		r = event_loop_add(vu->loop, &vu->backend_src, vu->link.backend_sock, EPOLLIN,
+				   vhost_user_on_backend, vu);
+	for (unsigned int i = 0; r == 0 && i < VHOST_USER_NUM_QUEUES; i++) {
+		vu->err_fd[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		r = vu->err_fd[i] < 0 ? -errno :
+					event_loop_add(vu->loop, &vu->err_src[i], vu->err_fd[i],
+						       EPOLLIN, vhost_user_on_err, vu);
+	}
+	return r;
+}
+
+/* What all of them have in common; @sock is taken over. */
+static struct vhost_user_device *vhost_user_create(const struct virtio_device_ops *ops,
+						   const struct guest_memory *mem,
+						   struct event_loop *loop, int sock,
+						   struct shm_window *window,
+						   const struct vhost_user_host *host,
+						   struct error **err)
+{
+	struct vhost_user_device *vu = calloc(1, sizeof(*vu));
+	uint64_t features = 0;
+	int r;
+
+	if (!vu) {
+		close(sock);
+		error_set(err, ENOMEM, "virtio-%s", ops->name);
+		return NULL;
+	}
+	virtio_device_init(&vu->dev, ops, mem);
+	vu->dev.external_queues = true;
+	vu->loop = loop;
+	vu->host = *host;
+	vu->window = window;
+	for (unsigned int i = 0; i < VHOST_USER_NUM_QUEUES; i++)
+		vu->err_fd[i] = -1;
+	vhost_user_link_init(&vu->link, sock, VHOST_USER_TIMEOUT_MS, vhost_user_serve, vu);
+	r = vhost_user_greet(vu, &features);
+	if (r == 0)
+		r = vhost_user_watch(vu);
+	if (r < 0) {
+		error_set(err, 0, "cannot use the %s worker: %s", ops->name,
+			  r == -EOPNOTSUPP ? "it lacks a needed vhost-user feature" :
+					     vhost_user_reason(r));
+		vhost_user_destroy(&vu->dev);
+		return NULL;
+	}
+	vu->dev.offered_features = features & (ops->features | VHOST_USER_RING_FEATURES);
+	return vu;
+}
+
+static const struct virtio_device_ops vhost_user_fs_ops = {
+	.name = "fs",
+	.device_id = VIRTIO_ID_FS,
+	.num_queues = VHOST_USER_NUM_QUEUES, /* hiprio, request */
+	/* Linux makes its requests no longer than a queue: 256 pages and their headers fit. */
+	.queue_max_size = 512,
+	.config_size = sizeof(struct virtio_fs_config),
+	.config_read = vhost_user_config_read,
+	.activate = vhost_user_activate,
+	.reset = vhost_user_reset,
+	.destroy = vhost_user_destroy,
+};
+
+struct virtio_device *vhost_user_fs_create(const struct guest_memory *mem, struct event_loop *loop,
+					   int sock, const char *tag,
+					   const struct vhost_user_host *host, struct error **err)
+{
+	struct vhost_user_device *vu = vhost_user_create(&vhost_user_fs_ops, mem, loop, sock, NULL,
+							 host, err);
+
+	if (!vu)
+		return NULL;
+	/* 5.11.4: padded with NULs, but not terminated when it fills the field. */
+	memcpy(vu->config.fs.tag, tag, strnlen(tag, sizeof(vu->config.fs.tag)));
+	vu->config.fs.num_request_queues = htole32(1);
+	return &vu->dev;
+}
+
+static const struct virtio_device_ops vhost_user_gpu_ops = {
+	.name = "gpu",
+	.device_id = VIRTIO_ID_GPU,
+	.num_queues = VHOST_USER_NUM_QUEUES, /* control, cursor */
+	.queue_max_size = 256,
+	.config_size = sizeof(struct virtio_gpu_config),
+	.features = 1ull << VIRTIO_GPU_F_VIRGL | 1ull << VIRTIO_GPU_F_RESOURCE_UUID |
+		    1ull << VIRTIO_GPU_F_RESOURCE_BLOB | 1ull << VIRTIO_GPU_F_CONTEXT_INIT,
+	.config_read = vhost_user_config_read,
+	.activate = vhost_user_activate,
+	.reset = vhost_user_reset,
+	.destroy = vhost_user_destroy,
+};
+
+struct virtio_device *vhost_user_gpu_create(const struct guest_memory *mem, struct event_loop *loop,
+					    int sock, struct shm_window *window,
+					    const struct vhost_user_host *host, struct error **err)
+{
+	struct vhost_user_device *vu = vhost_user_create(&vhost_user_gpu_ops, mem, loop, sock,
+							 window, host, err);
+
+	if (!vu)
+		return NULL;
+	if (window)
+		vu->dev.shm[VIRTIO_GPU_SHM_ID_HOST_VISIBLE] = (struct virtio_shm_region){
+			.gpa = shm_window_gpa(window),
+			.size = shm_window_size(window),
+		};
+	/* No scanouts: nothing is displayed. One capability set: Venus. */
+	vu->config.gpu.num_capsets = htole32(1);
+	return &vu->dev;
+}
