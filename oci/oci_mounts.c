@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "oci/oci_mounts.h"
+
+#include <errno.h>
+#include <linux/mount.h>
+#include <string.h>
+#include <sys/mount.h>
+
+#include "base/error.h"
+#include "oci/arena.h"
+#include "oci/oci_spec.h"
+
+#ifndef MS_NOSYMFOLLOW
+#define MS_NOSYMFOLLOW 256
+#endif
+#ifndef MOUNT_ATTR_NOSYMFOLLOW
+#define MOUNT_ATTR_NOSYMFOLLOW 0x00200000
+#endif
+
+enum option_kind {
+	OPTION_SET,	    /* MS_* flags on */
+	OPTION_CLEAR,	    /* MS_* flags off */
+	OPTION_BIND,	    /* value: 1 for rbind */
+	OPTION_PROPAGATION, /* MS_* */
+	OPTION_ATTR_SET,    /* MOUNT_ATTR_*, for the whole tree */
+	OPTION_ATTR_CLEAR,
+	OPTION_TMPCOPYUP,
+	OPTION_NOTHING, /* the default, spelled out */
+	OPTION_IDMAP,
+};
+
+/* Linux' words, as mount(8) and the runtime specification list them. */
+static const struct mount_option {
+	const char *word;
+	enum option_kind kind;
+	uint64_t value;
+} mount_options[] = {
+	{ "async", OPTION_CLEAR, MS_SYNCHRONOUS },
+	{ "atime", OPTION_CLEAR, MS_NOATIME },
+	{ "bind", OPTION_BIND, 0 },
+	{ "defaults", OPTION_NOTHING, 0 },
+	{ "dev", OPTION_CLEAR, MS_NODEV },
+	{ "diratime", OPTION_CLEAR, MS_NODIRATIME },
+	{ "dirsync", OPTION_SET, MS_DIRSYNC },
+	{ "exec", OPTION_CLEAR, MS_NOEXEC },
+	{ "idmap", OPTION_IDMAP, 0 },
+	{ "iversion", OPTION_SET, MS_I_VERSION },
+	{ "lazytime", OPTION_SET, MS_LAZYTIME },
+	{ "loud", OPTION_CLEAR, MS_SILENT },
+	{ "mand", OPTION_SET, MS_MANDLOCK },
+	{ "noatime", OPTION_SET, MS_NOATIME },
+	{ "nodev", OPTION_SET, MS_NODEV },
+	{ "nodiratime", OPTION_SET, MS_NODIRATIME },
+	{ "noexec", OPTION_SET, MS_NOEXEC },
+	{ "noiversion", OPTION_CLEAR, MS_I_VERSION },
+	{ "nolazytime", OPTION_CLEAR, MS_LAZYTIME },
+	{ "nomand", OPTION_CLEAR, MS_MANDLOCK },
+	{ "norelatime", OPTION_CLEAR, MS_RELATIME },
+	{ "nostrictatime", OPTION_CLEAR, MS_STRICTATIME },
+	{ "nosuid", OPTION_SET, MS_NOSUID },
+	{ "nosymfollow", OPTION_SET, MS_NOSYMFOLLOW },
+	{ "notmpcopyup", OPTION_NOTHING, 0 },
+	{ "private", OPTION_PROPAGATION, MS_PRIVATE },
+	{ "ratime", OPTION_ATTR_CLEAR, MOUNT_ATTR_NOATIME },
+	{ "rbind", OPTION_BIND, 1 },
+	{ "rdev", OPTION_ATTR_CLEAR, MOUNT_ATTR_NODEV },
+	{ "rdiratime", OPTION_ATTR_CLEAR, MOUNT_ATTR_NODIRATIME },
+	{ "relatime", OPTION_SET, MS_RELATIME },
+	{ "rexec", OPTION_ATTR_CLEAR, MOUNT_ATTR_NOEXEC },
+	{ "ridmap", OPTION_IDMAP, 0 },
+	{ "rnoatime", OPTION_ATTR_SET, MOUNT_ATTR_NOATIME },
+	{ "rnodev", OPTION_ATTR_SET, MOUNT_ATTR_NODEV },
+	{ "rnodiratime", OPTION_ATTR_SET, MOUNT_ATTR_NODIRATIME },
+	{ "rnoexec", OPTION_ATTR_SET, MOUNT_ATTR_NOEXEC },
+	{ "rnosuid", OPTION_ATTR_SET, MOUNT_ATTR_NOSUID },
+	{ "rnosymfollow", OPTION_ATTR_SET, MOUNT_ATTR_NOSYMFOLLOW },
+	{ "ro", OPTION_SET, MS_RDONLY },
+	{ "rprivate", OPTION_PROPAGATION, MS_PRIVATE | MS_REC },
+	{ "rro", OPTION_ATTR_SET, MOUNT_ATTR_RDONLY },
+	{ "rrw", OPTION_ATTR_CLEAR, MOUNT_ATTR_RDONLY },
+	{ "rshared", OPTION_PROPAGATION, MS_SHARED | MS_REC },
+	{ "rslave", OPTION_PROPAGATION, MS_SLAVE | MS_REC },
+	{ "rsuid", OPTION_ATTR_CLEAR, MOUNT_ATTR_NOSUID },
+	{ "rsymfollow", OPTION_ATTR_CLEAR, MOUNT_ATTR_NOSYMFOLLOW },
+	{ "runbindable", OPTION_PROPAGATION, MS_UNBINDABLE | MS_REC },
+	{ "rw", OPTION_CLEAR, MS_RDONLY },
+	{ "shared", OPTION_PROPAGATION, MS_SHARED },
+	{ "silent", OPTION_SET, MS_SILENT },
+	{ "slave", OPTION_PROPAGATION, MS_SLAVE },
+	{ "strictatime", OPTION_SET, MS_STRICTATIME },
+	{ "suid", OPTION_CLEAR, MS_NOSUID },
+	{ "symfollow", OPTION_CLEAR, MS_NOSYMFOLLOW },
+	{ "sync", OPTION_SET, MS_SYNCHRONOUS },
+	{ "tmpcopyup", OPTION_TMPCOPYUP, 0 },
+	{ "unbindable", OPTION_PROPAGATION, MS_UNBINDABLE },
+};
+
+#define NUM_MOUNT_OPTIONS (sizeof(mount_options) / sizeof(*mount_options))
+
+/* File systems that need no device and no file of the host's. */
+static const char *const guest_filesystems[] = {
+	"proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2", "ramfs", "devtmpfs",
+	"securityfs", "debugfs", "tracefs", "configfs", "fusectl", "bpf", "hugetlbfs", "binfmt_misc",
+};
+
+static const struct mount_option *mount_option_find(const char *word)
+{
+	for (size_t i = 0; i < NUM_MOUNT_OPTIONS; i++)
+		if (!strcmp(word, mount_options[i].word))
+			return &mount_options[i];
+	return NULL;
+}
+
+const char *const *oci_mount_option_names(void)
+{
+	static const char *names[NUM_MOUNT_OPTIONS + 1];
+	size_t n = 0;
+
+	for (size_t i = 0; i < NUM_MOUNT_OPTIONS; i++)
+		if (mount_options[i].kind != OPTION_IDMAP)
+			names[n++] = mount_options[i].word;
+	return names;
+}
+
+int oci_mount_propagation(const char *word, uint64_t *flags)
+{
+	const struct mount_option *o = mount_option_find(word);
+
+	if (!o || o->kind != OPTION_PROPAGATION)
+		return -1;
+	*flags = o->value;
+	return 0;
+}
+
+static int mount_option_apply(const struct mount_option *o, bool *bind, struct oci_mount_plan *plan)
+{
+	switch (o->kind) {
+	case OPTION_SET:
+		plan->flags |= o->value;
+		plan->clear_flags &= ~o->value;
+		break;
+	case OPTION_CLEAR:
+		plan->flags &= ~o->value;
+		plan->clear_flags |= o->value;
+		break;
+	case OPTION_BIND:
+		*bind = true;
+		plan->recursive = o->value;
+		break;
+	case OPTION_PROPAGATION:
+		plan->propagation = o->value;
+		break;
+	case OPTION_ATTR_SET:
+		plan->attr_set |= o->value;
+		plan->attr_clear &= ~o->value;
+		break;
+	case OPTION_ATTR_CLEAR:
+		plan->attr_set &= ~o->value;
+		plan->attr_clear |= o->value;
+		break;
+	case OPTION_TMPCOPYUP:
+		plan->tmpcopyup = true;
+		break;
+	case OPTION_NOTHING:
+		break;
+	case OPTION_IDMAP:
+		return -1;
+	}
+	return 0;
+}
+
+/* SELinux labels of guest file systems mean nothing: the guest kernel has no policy. */
+static bool mount_data_is_label(const char *word)
+{
+	return !strncmp(word, "context=", 8) || !strncmp(word, "fscontext=", 10) ||
+	       !strncmp(word, "defcontext=", 11) || !strncmp(word, "rootcontext=", 12);
+}
+
+static int mount_plan_options(const struct oci_mount *m, size_t index, struct arena *arena,
+			      bool *bind, struct oci_mount_plan *plan, struct error **err)
+{
+	plan->data = arena_strdup(arena, "");
+	for (size_t i = 0; plan->data && m->options[i]; i++) {
+		const char *word = m->options[i];
+		const struct mount_option *o = mount_option_find(word);
+
+		if (o && mount_option_apply(o, bind, plan) < 0)
+			return error_set(err, 0, "mounts[%zu].options[%zu]: idmapped mounts are not "
+					 "supported", index, i);
+		if (!o && *word && !mount_data_is_label(word))
+			plan->data = arena_printf(arena, "%s%s%s", plan->data,
+						  *plan->data ? "," : "", word);
+	}
+	return plan->data ? 0 : error_set(err, ENOMEM, "mounts[%zu]", index);
+}
+
+/* What a mount of the host's needs: a source, no unknown words, no way back for guest mounts. */
+static int mount_plan_host(size_t index, struct oci_mount_plan *plan, struct error **err)
+{
+	if (!*plan->source && plan->where == OCI_MOUNT_BIND)
+		return error_set(err, 0, "mounts[%zu].source: missing", index);
+	if (plan->where == OCI_MOUNT_BIND && *plan->data)
+		return error_set(err, 0, "mounts[%zu].options: %s is not an option of a bind mount",
+				 index, plan->data);
+	if (plan->propagation & MS_SHARED)
+		return error_set(err, 0, "mounts[%zu].options: mounts made in the microVM cannot "
+				 "propagate to the host (shared)", index);
+	if (plan->tmpcopyup)
+		return error_set(err, 0, "mounts[%zu].options: tmpcopyup is for tmpfs", index);
+	return 0;
+}
+
+static int mount_plan_guest(size_t index, struct oci_mount_plan *plan, struct error **err)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(guest_filesystems) / sizeof(*guest_filesystems); i++)
+		if (!strcmp(plan->type, guest_filesystems[i]))
+			break;
+	if (i == sizeof(guest_filesystems) / sizeof(*guest_filesystems))
+		return error_set(err, 0, "mounts[%zu].type: a file system of type \"%s\" cannot be "
+				 "mounted in the microVM", index, plan->type);
+	if (plan->tmpcopyup && strcmp(plan->type, "tmpfs"))
+		return error_set(err, 0, "mounts[%zu].options: tmpcopyup is for tmpfs", index);
+	if (plan->attr_set || plan->attr_clear)
+		return error_set(err, 0, "mounts[%zu].options: recursive options are for bind mounts",
+				 index);
+	if (!strcmp(plan->type, "cgroup"))
+		plan->type = "cgroup2"; /* the guest has no other */
+	if (!strcmp(plan->type, "cgroup2"))
+		*plan->data = 0; /* controllers of a v1 hierarchy */
+	return 0;
+}
+
+int oci_mount_plan(const struct oci_mount *mount, size_t index, struct arena *arena,
+		   struct oci_mount_plan *plan, struct error **err)
+{
+	bool bind = !strcmp(mount->type, "bind");
+
+	memset(plan, 0, sizeof(*plan));
+	plan->type = mount->type;
+	plan->source = mount->source;
+	plan->destination = mount->destination;
+	if (*mount->destination != '/')
+		return error_set(err, 0, "mounts[%zu].destination: expected an absolute path, not %s",
+				 index, mount->destination);
+	if (mount->has_mappings)
+		return error_set(err, 0, "mounts[%zu].uidMappings: idmapped mounts are not supported",
+				 index);
+	if (mount_plan_options(mount, index, arena, &bind, plan, err) < 0)
+		return -1;
+	if (bind || !strcmp(mount->type, "overlay")) {
+		plan->where = bind ? OCI_MOUNT_BIND : OCI_MOUNT_OVERLAY;
+		return mount_plan_host(index, plan, err);
+	}
+	plan->where = OCI_MOUNT_GUEST;
+	return mount_plan_guest(index, plan, err);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "oci/oci_validate.h"
+
+#include <sched.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "oci/oci_mounts.h"
+#include "oci/oci_seccomp.h"
+#include "oci/oci_spec.h"
+
+int oci_process_validate(const struct oci_process *p, struct error **err)
+{
+	if (!p->args || !p->args[0] || !*p->args[0])
+		return error_set(err, 0, "process.args: missing or empty");
+	if (!p->cwd || *p->cwd != '/')
+		return error_set(err, 0, "process.cwd: expected an absolute path");
+	for (size_t i = 0; p->env && p->env[i]; i++)
+		if (!strchr(p->env[i], '=') || *p->env[i] == '=')
+			return error_set(err, 0, "process.env[%zu]: expected NAME=VALUE", i);
+	return 0;
+}
+
+/* "1." and a minor version; pre-releases of 1.0 were still changing. */
+static int oci_validate_version(const struct oci_spec *spec, struct error **err)
+{
+	if (!spec->version)
+		return error_set(err, 0, "ociVersion: missing");
+	if (strncmp(spec->version, "1.", 2) || !strncmp(spec->version, "1.0.0-", 6))
+		return error_set(err, 0, "ociVersion: %s is not supported, expected 1.x",
+				 spec->version);
+	return 0;
+}
+
+static int oci_validate_namespaces(const struct oci_spec *spec, struct error **err)
+{
+	for (size_t i = 0; i < spec->num_namespaces; i++) {
+		const struct oci_namespace *ns = &spec->namespaces[i];
+
+		if (ns->flag == CLONE_NEWUSER)
+			return error_set(err, 0, "linux.namespaces[%zu]: user namespaces are not "
+					 "supported in the microVM", i);
+		if (ns->path && ns->flag != CLONE_NEWNET)
+			return error_set(err, 0, "linux.namespaces[%zu].path: the process runs in a "
+					 "microVM and cannot join the host's %s namespace %s",
+					 i, ns->type, ns->path);
+	}
+	if (spec->has_id_mappings)
+		return error_set(err, 0, "linux.uidMappings: user namespaces are not supported in "
+				 "the microVM");
+	if (spec->hostname && *spec->hostname && !oci_spec_namespace(spec, CLONE_NEWUTS))
+		return error_set(err, 0, "hostname: needs a uts namespace in linux.namespaces");
+	if (spec->domainname && *spec->domainname && !oci_spec_namespace(spec, CLONE_NEWUTS))
+		return error_set(err, 0, "domainname: needs a uts namespace in linux.namespaces");
+	return 0;
+}
+
+static int oci_validate_mounts(const struct oci_spec *spec, struct error **err)
+{
+	for (size_t i = 0; i < spec->num_mounts; i++) {
+		struct oci_mount_plan plan;
+		cleanup_arena struct arena scratch = { NULL };
+
+		if (oci_mount_plan(&spec->mounts[i], i, &scratch, &plan, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int oci_validate_paths(const char *field, char *const *paths, struct error **err)
+{
+	for (size_t i = 0; paths && paths[i]; i++)
+		if (*paths[i] != '/')
+			return error_set(err, 0, "%s[%zu]: expected an absolute path", field, i);
+	return 0;
+}
+
+/* Only what a namespace of its own holds may be set: the rest belongs to the whole machine. */
+static int oci_validate_sysctls(const struct oci_spec *spec, struct error **err)
+{
+	for (size_t i = 0; i < spec->num_sysctls; i++) {
+		const char *key = spec->sysctls[i].key;
+
+		if (!*key || *key == '/' || strstr(key, ".."))
+			return error_set(err, 0, "linux.sysctl: %s is not the name of a sysctl", key);
+	}
+	return 0;
+}
+
+static int oci_validate_hooks(const struct oci_spec *spec, struct error **err)
+{
+	if (spec->hooks[OCI_HOOK_START_CONTAINER].count)
+		return error_set(err, 0, "hooks.startContainer: hooks inside the microVM are not "
+				 "supported");
+	return 0;
+}
+
+int oci_spec_validate(const struct oci_spec *spec, struct error **err)
+{
+	uint64_t propagation;
+
+	if (oci_validate_version(spec, err) < 0)
+		return -1;
+	if (!spec->has_process)
+		return error_set(err, 0, "process: missing");
+	if (oci_process_validate(&spec->process, err) < 0 ||
+	    oci_validate_namespaces(spec, err) < 0 || oci_validate_mounts(spec, err) < 0 ||
+	    oci_validate_paths("linux.maskedPaths", spec->masked_paths, err) < 0 ||
+	    oci_validate_paths("linux.readonlyPaths", spec->readonly_paths, err) < 0 ||
+	    oci_validate_sysctls(spec, err) < 0 || oci_validate_hooks(spec, err) < 0)
+		return -1;
+	if (spec->rootfs_propagation && *spec->rootfs_propagation &&
+	    oci_mount_propagation(spec->rootfs_propagation, &propagation) < 0)
+		return error_set(err, 0, "linux.rootfsPropagation: unknown value %s",
+				 spec->rootfs_propagation);
+	if (spec->seccomp && oci_seccomp_validate(spec->seccomp, err) < 0)
+		return -1;
+	return 0;
+}
