@@ -10,7 +10,8 @@
  * The host answers CONTAINER; the agent sets everything up short of executing the process and
  * says READY (or ERROR). On START it executes the process and says STARTED, or ERROR. When a
  * process has ended and every byte of its output is written to its streams, the agent closes
- * those streams and says EXITED.
+ * those streams and says EXITED. After an ERROR for an id nothing more is said of that id. EXITED
+ * for id 0 is the agent's last message: the export is flushed, and the host may end the machine.
  *
  * Streams: for each standard stream of a process the agent connects to the host's port
  * AGENT_PORT_STREAM(id, n). Half-closing the connection is end of file in that direction.
@@ -39,14 +40,14 @@ enum agent_msg {
 	AGENT_CONTAINER = 1, /* struct agent_container */
 	AGENT_START,	     /* empty */
 	AGENT_EXEC,	     /* u32 id, struct agent_process */
-	AGENT_SIGNAL,	     /* u32 id, u32 signo, u8 all */
+	AGENT_SIGNAL,	     /* u32 id, u32 signo, u8 all: every process of the container */
 	AGENT_RESIZE,	     /* u32 id, u32 rows, u32 columns */
 	/* agent to host */
 	AGENT_HELLO = 64, /* u32 AGENT_PROTO_VERSION */
 	AGENT_READY,	  /* empty: the container is created */
 	AGENT_STARTED,	  /* u32 id, u32 pid as the container sees it */
 	AGENT_EXITED,	  /* u32 id, u32 wait status as from waitpid() */
-	AGENT_ERROR,	  /* u32 id, u32 errno or 0, string: what failed */
+	AGENT_ERROR,	  /* u32 id, u32 errno or 0, string: what failed, errno's text included */
 	AGENT_LOG,	  /* u32 enum log_level, string */
 	AGENT_SIGNALED,	  /* u32 id, u32 errno: the answer to AGENT_SIGNAL */
 };

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "guest-agent/agent_boot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "guest-agent/agent_file.h"
+#include "guest-agent/agent_host.h"
+#include "guest-agent/agent_net.h"
+
+#define CLOCK_TOLERANCE_NS 500000000ll
+
+static const struct boot_mount {
+	const char *type, *dir, *data;
+	unsigned long flags;
+} boot_mounts[] = {
+	{ "proc", "/proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
+	{ "sysfs", "/sys", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
+	{ "devtmpfs", "/dev", "mode=0755", MS_NOSUID | MS_NOEXEC },
+	{ "cgroup2", BOOT_CGROUP, NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
+};
+
+static int boot_mkdir(const char *path, struct error **err)
+{
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		return error_set(err, errno, "mkdir %s in the guest", path);
+	return 0;
+}
+
+/* As switch_root does it: the tmpfs covers the initramfs, and has a parent, so pivot_root works. */
+static int boot_leave_initramfs(struct error **err)
+{
+	if (boot_mkdir("/newroot", err) < 0)
+		return -1;
+	if (mount("tmpfs", "/newroot", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m") < 0)
+		return error_set(err, errno, "mount the guest's root tmpfs");
+	if (chdir("/newroot") < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
+	    chdir("/") < 0)
+		return error_set(err, errno, "move the guest's root tmpfs into place");
+	return 0;
+}
+
+static int boot_mount_all(struct error **err)
+{
+	for (size_t i = 0; i < sizeof(boot_mounts) / sizeof(*boot_mounts); i++) {
+		const struct boot_mount *m = &boot_mounts[i];
+
+		/* sysfs brings the directory for cgroup2 with it. */
+		if (strcmp(m->dir, BOOT_CGROUP) && boot_mkdir(m->dir, err) < 0)
+			return -1;
+		if (mount(m->type, m->dir, m->type, m->flags, m->data) < 0)
+			return error_set(err, errno, "mount %s on the guest's %s", m->type, m->dir);
+	}
+	if (boot_mkdir(BOOT_EXPORT, err) < 0 || boot_mkdir(BOOT_CONTAINER, err) < 0)
+		return -1;
+	return host_mount_export(BOOT_EXPORT, err);
+}
+
+/* The kernel opens /dev/console for init only where the initramfs has that node. */
+static void boot_open_stdio(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/console", O_RDWR | O_NOCTTY);
+		if (fd < 0)
+			fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+int boot_machine(struct error **err)
+{
+	umask(0022);
+	if (boot_leave_initramfs(err) < 0 || boot_mount_all(err) < 0)
+		return -1;
+	boot_open_stdio();
+	/* A container's processes may be in the agent's pid namespace: they may not look into it. */
+	if (prctl(PR_SET_DUMPABLE, 0) < 0)
+		return error_set(err, errno, "PR_SET_DUMPABLE");
+	if (file_write(AT_FDCWD, "/proc/self/oom_score_adj", "-1000", err) < 0)
+		return -1;
+	return net_loopback_up(err);
+}
+
+int boot_set_clock(uint64_t host_ns, struct error **err)
+{
+	struct timespec now, host = { (time_t)(host_ns / 1000000000u), (long)(host_ns % 1000000000u) };
+	int64_t off;
+
+	if (!host_ns || host_ns > INT64_MAX)
+		return 0;
+	clock_gettime(CLOCK_REALTIME, &now);
+	off = (int64_t)host_ns - ((int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
+	if (off > -CLOCK_TOLERANCE_NS && off < CLOCK_TOLERANCE_NS)
+		return 0;
+	if (clock_settime(CLOCK_REALTIME, &host) < 0)
+		return error_set(err, errno, "set the guest's clock");
+	return 0;
+}
+
+void boot_flush_export(void)
+{
+	cleanup_close int fd = open(BOOT_EXPORT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0 && syncfs(fd) < 0)
+		log_warning("flush the export: %s", strerror(errno));
+	if (umount2(BOOT_EXPORT, MNT_DETACH) < 0)
+		log_warning("unmount the export: %s", strerror(errno));
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "guest-agent/agent_cgroup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/agent_proto.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "guest-agent/agent_boot.h"
+#include "guest-agent/agent_file.h"
+
+#define CGROUP_DIR BOOT_CGROUP "/container"
+#define CGROUP_DEPTH_MAX 64
+
+static char *read_text(int dirfd, const char *path)
+{
+	cleanup_close int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? NULL : fd_read_file(fd, 1 << 20, NULL);
+}
+
+/* One write for each, so that a controller that cannot be enabled does not take the rest along. */
+static void cgroup_enable_controllers(void)
+{
+	cleanup_free char *list = read_text(AT_FDCWD, BOOT_CGROUP "/cgroup.controllers");
+	char *save = NULL;
+
+	if (!list)
+		return;
+	for (char *c = strtok_r(list, " \n", &save); c; c = strtok_r(NULL, " \n", &save)) {
+		cleanup_error struct error *err = NULL;
+		char enable[64];
+
+		snprintf(enable, sizeof(enable), "+%s", c);
+		if (file_write(AT_FDCWD, BOOT_CGROUP "/cgroup.subtree_control", enable, &err) < 0)
+			log_warning("%s", error_msg(err));
+	}
+}
+
+int cgroup_create(const struct agent_pair *limits, size_t count, struct error **err)
+{
+	cleanup_close int fd = -1;
+
+	cgroup_enable_controllers();
+	if (mkdir(CGROUP_DIR, 0755) < 0 && errno != EEXIST)
+		return error_set(err, errno, "make the container's cgroup in the guest");
+	fd = open(CGROUP_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return error_set(err, errno, "open the container's cgroup in the guest");
+	for (size_t i = 0; i < count; i++) {
+		if (strchr(limits[i].key, '/'))
+			return error_set(err, EINVAL, "cgroup file `%s`", limits[i].key);
+		if (file_write(fd, limits[i].key, limits[i].value, err) < 0)
+			return error_wrap(err, "container's cgroup in the guest");
+	}
+	return steal_fd(&fd);
+}
+
+int cgroup_open_of(pid_t pid)
+{
+	cleanup_free char *text = NULL, *path = NULL;
+	char proc[64], *line;
+	int fd;
+
+	snprintf(proc, sizeof(proc), "/proc/%d/cgroup", (int)pid);
+	text = read_text(AT_FDCWD, proc);
+	if (!text)
+		return -ESRCH;
+	/* "0::/path", the only line where no v1 hierarchy is mounted; cgroups(7) */
+	line = strstr(text, "0::/");
+	if (!line)
+		return -ENOENT;
+	line[strcspn(line, "\n")] = 0;
+	if (asprintf(&path, "%s%s", BOOT_CGROUP, line + 3) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+void cgroup_kill(int cgroup)
+{
+	cleanup_error struct error *err = NULL;
+
+	if (file_write(cgroup, "cgroup.kill", "1", &err) < 0)
+		log_warning("%s", error_msg(err));
+}
+
+static bool signal_listed(int cgroup, int signo)
+{
+	cleanup_free char *list = read_text(cgroup, "cgroup.procs");
+	char *save = NULL;
+	bool any = false;
+
+	if (!list)
+		return false;
+	for (char *p = strtok_r(list, "\n", &save); p; p = strtok_r(NULL, "\n", &save)) {
+		pid_t pid = (pid_t)strtol(p, NULL, 10);
+
+		if (pid > 1 && kill(pid, signo) == 0)
+			any = true;
+	}
+	return any;
+}
+
+static void cgroup_closedir(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+static bool signal_tree(int cgroup, int signo, int depth)
+{
+	__attribute__((cleanup(cgroup_closedir))) DIR *dir = NULL;
+	bool any = signal_listed(cgroup, signo);
+	int fd;
+
+	fd = openat(cgroup, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return any;
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return any;
+	}
+	for (struct dirent *e; (e = readdir(dir));) {
+		cleanup_close int child = -1;
+
+		if (e->d_type != DT_DIR || e->d_name[0] == '.' || depth >= CGROUP_DEPTH_MAX)
+			continue;
+		child = openat(cgroup, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (child >= 0 && signal_tree(child, signo, depth + 1))
+			any = true;
+	}
+	return any;
+}
+
+int cgroup_signal(int cgroup, int signo)
+{
+	return signal_tree(cgroup, signo, 0) ? 0 : -ESRCH;
+}

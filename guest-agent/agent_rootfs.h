@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef GUEST_AGENT_AGENT_ROOTFS_H
+#define GUEST_AGENT_AGENT_ROOTFS_H
+
+struct agent_container;
+struct error;
+
+/*
+ * The container's root. Both run in the container's first process, in its namespaces, in this
+ * order; between them "/" is the container's root and may still be written to.
+ */
+
+/**
+ * rootfs_enter() - put the root together, and pivot into it
+ *
+ * The export's rootfs, the mounts in their order, devices, sysctls, masked and read-only paths.
+ */
+int rootfs_enter(const struct agent_container *c, struct error **err);
+
+/** rootfs_seal() - read-only root and the root's propagation, as configured */
+int rootfs_seal(const struct agent_container *c, struct error **err);
+
+#endif
