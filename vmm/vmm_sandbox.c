@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vmm/vmm_sandbox.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <sys/capability.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/sandbox.h"
+
+#define ALLOW(name, reason) { .syscall = (name), .why = (reason) }
+/* Only where argument @n's low 32 bits are @v. */
+#define ALLOW_ARG(name, n, v, reason) \
+	{ .syscall = (name), .why = (reason), .arg = (n), .arg_mask = 0xffffffff, .arg_value = (v) }
+/* Only where argument @n has none of the bits @bits. */
+#define ALLOW_WITHOUT(name, n, bits, reason) \
+	{ .syscall = (name), .why = (reason), .arg = (n), .arg_mask = (bits), .arg_value = 0 }
+
+static const struct sandbox_rule rules[] = {
+	/* vCPU threads */
+	ALLOW_ARG("ioctl", 1, KVM_RUN, "run the guest"),
+	ALLOW_ARG("ioctl", 1, KVM_KVMCLOCK_CTRL, "tell the guest that it was paused"),
+	ALLOW_ARG("ioctl", 1, KVM_GET_REGS, "say where a vCPU failed"),
+	ALLOW_ARG("ioctl", 1, KVM_GET_SREGS, "say where a vCPU failed"),
+	ALLOW("poll", "is there room for a line of the serial port"),
+	ALLOW("rt_sigreturn", "leave the kick's handler"),
+	ALLOW("restart_syscall", "a wait that a stop and a continue interrupted"),
+	/* event loop and locks */
+	ALLOW("epoll_wait", "the event loop"),
+	ALLOW("epoll_pwait", "the event loop, on architectures without epoll_wait"),
+	ALLOW("epoll_ctl", "devices watch their fds"),
+	ALLOW("futex", "the machine's lock"),
+	ALLOW("rseq", "the C library's per-thread state"),
+	ALLOW("sched_yield", "the C library's locks"),
+	ALLOW("clock_gettime", "time stamps, where the vDSO cannot"),
+	ALLOW("gettimeofday", "time stamps, where the vDSO cannot"),
+	ALLOW("clock_nanosleep", "bounded waits"),
+	/* eventfds, streams, console, workers' and agent's sockets, the log */
+	ALLOW("read", "eventfds, streams, signalfd"),
+	ALLOW("readv", "streams into guest memory"),
+	ALLOW("preadv", "streams into guest memory"),
+	ALLOW("preadv2", "streams into guest memory"),
+	ALLOW("write", "eventfds, streams, the log"),
+	ALLOW("writev", "streams out of guest memory"),
+	ALLOW("pwritev", "streams out of guest memory"),
+	ALLOW("pwritev2", "streams out of guest memory"),
+	ALLOW("recvfrom", "sockets"),
+	ALLOW("recvmsg", "workers' and command lines' messages, with their fds"),
+	ALLOW("sendto", "sockets"),
+	ALLOW("sendmsg", "workers' and command lines' messages, with their fds"),
+	ALLOW("ppoll", "bounded waits for a worker's answer"),
+	ALLOW("shutdown", "half-close a stream"),
+	ALLOW("accept4", "command lines on the control socket"),
+	ALLOW_ARG("getsockopt", 1, SOL_SOCKET, "who is it"),
+	ALLOW("fcntl", "O_NONBLOCK, what kind of fd a stream is"),
+	ALLOW("fstat", "size of a file that a worker has mapped; kind of a stream's fd"),
+	ALLOW("newfstatat", "fstat(), as newer C libraries make it"),
+	ALLOW("lseek", "size of a dma-buf that a worker has mapped"),
+	ALLOW("close", "connections, streams, received fds"),
+	ALLOW("dup", "streams of an exec"),
+	ALLOW("eventfd2", "rings of a worker that is started again"),
+	ALLOW_ARG("socketpair", 0, AF_UNIX, "streams inside this process"),
+	ALLOW("pipe2", "streams inside this process"),
+	ALLOW_ARG("ioctl", 1, TIOCGWINSZ, "the terminal's size"),
+	ALLOW_ARG("ioctl", 1, FIONREAD, "how much a stream holds"),
+	/* memory: shared-memory windows and the allocator; never executable */
+	ALLOW_WITHOUT("mmap", 2, PROT_EXEC, "windows, allocator"),
+	ALLOW_WITHOUT("mprotect", 2, PROT_EXEC, "allocator"),
+	ALLOW("munmap", "allocator"),
+	ALLOW("mremap", "allocator"),
+	ALLOW("madvise", "allocator"),
+	ALLOW("brk", "allocator"),
+	ALLOW("getrandom", "the entropy device"),
+	/* the end: as the container ended */
+	ALLOW("rt_sigaction", "give a signal its default action back"),
+	ALLOW("rt_sigprocmask", "unblock it"),
+	ALLOW("getpid", "signal oneself and one's threads"),
+	ALLOW("gettid", "signal oneself"),
+	ALLOW("tgkill", "kick vCPUs, signal oneself"),
+	ALLOW("exit", "a thread ends"),
+	ALLOW("exit_group", "the process ends"),
+};
+
+static int hide_file_system(struct error **err)
+{
+	cap_t caps = cap_get_proc();
+	cap_flag_value_t admin = CAP_CLEAR;
+
+	if (!caps || cap_get_flag(caps, CAP_SYS_ADMIN, CAP_EFFECTIVE, &admin))
+		admin = CAP_CLEAR;
+	cap_free(caps);
+	if (admin != CAP_SET) {
+		log_debug("without CAP_SYS_ADMIN the root directory cannot be left");
+		return 0;
+	}
+	return sandbox_empty_root(err);
+}
+
+int vmm_sandbox_drop_rights(struct error **err)
+{
+	if (hide_file_system(err) || sandbox_keep_caps(NULL, 0, err))
+		return -1;
+	return sandbox_no_new_privs(err);
+}
+
+int vmm_sandbox_seccomp(struct error **err)
+{
+	return sandbox_seccomp(rules, sizeof(rules) / sizeof(rules[0]), err);
+}
