@@ -17,6 +17,7 @@
 
 #ifdef __x86_64__
 #include "vmm/arch/x86_64/layout.h"
+#include "vmm/arch/x86_64/serial.h"
 #else
 #error "no machine for this architecture"
 #endif
