@@ -42,7 +42,8 @@ void container_block_signals(void);
  * @cfg:  borrowed; its guest payload is sent to the agent when that says HELLO
  * @fds:  by enum vmm_fd, -1 where absent. CONTROL, STDIN, STDOUT and STDERR are taken over and
  *        set to -1.
- * @setup: VMM_SETUP_FD, owned from now on (also when this fails): gets VMM_CREATED or VMM_ERROR
+ * @setup: VMM_SETUP_FD, owned from now on, also when this fails: VMM_ERROR has then been sent;
+ *         otherwise it gets VMM_CREATED or VMM_ERROR later
  * @host: copied
  *
  * With cfg->terminal the process becomes a session leader whose terminal is STDIN.

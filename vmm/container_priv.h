@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VMM_CONTAINER_PRIV_H
+#define VMM_CONTAINER_PRIV_H
+
+/*
+ * What the container's files share: container.c (life and end, the agent's messages),
+ * container_process.c (processes and their streams), container_control.c (command lines' requests)
+ * and container_signal.c (signals to this process, the terminal).
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vmm/agent_link.h"
+#include "vmm/container.h"
+#include "vmm/control.h"
+#include "vmm/event_loop.h"
+#include "vmm/virtio/vsock.h"
+
+#define CONTAINER_MAX_EXECS 64
+#define CONTAINER_MAX_PROCESSES (1 + CONTAINER_MAX_EXECS)
+/* Signals sent to the agent and not answered. */
+#define CONTAINER_MAX_SIGNALS 128
+
+/** struct container_process - the container's own process (the first of the array), or an exec */
+struct container_process {
+	struct container *c;
+	bool used;
+	uint32_t id; /* as the agent knows it; its streams' ports follow from it */
+	bool started;
+	bool exited;
+	int wait_status;
+	struct control_conn *conn; /* who is told of its start and, of an exec, its end; or NULL */
+};
+
+struct container_signal {
+	struct control_conn *conn; /* who waits for the answer; NULL: nobody */
+	uint32_t id;
+};
+
+struct container {
+	struct event_loop *loop; /* borrowed */
+	struct vsock *vs;	 /* borrowed */
+	const struct vmm_config *cfg; /* borrowed */
+	struct container_host host;
+	struct agent_link *link;
+	struct control *control; /* NULL: there is no control socket */
+	enum vmm_container_state state;
+	bool over; /* the machine has been told of the end */
+	int setup; /* owned; -1 after VMM_CREATED or VMM_ERROR */
+	struct event_source setup_src;
+	int signal_fd; /* owned */
+	struct event_source signal_src;
+	int terminal; /* owned duplicate of the terminal, for its size; -1: none */
+	bool start_sent;
+	struct container_process processes[CONTAINER_MAX_PROCESSES];
+	uint32_t next_id;
+	/* A queue: the agent answers signals in their order. */
+	struct container_signal signals[CONTAINER_MAX_SIGNALS];
+	size_t num_signals;
+};
+
+/* container.c */
+
+/** container_fail() - the container cannot go on: tell everyone who waits, and the machine */
+void container_fail(struct container *c, int code, const char *why);
+/** container_end() - the container's process has ended and its output is delivered */
+void container_end(struct container *c, int wait_status);
+
+/* container_process.c */
+
+struct container_process *container_process_find(struct container *c, uint32_t id);
+/** container_process_new() - NULL when there are too many */
+struct container_process *container_process_new(struct container *c);
+/**
+ * container_process_offer() - offer its streams to the guest
+ * @fds:   stdin, stdout, stderr (-1: none), or the terminal alone; accepted ones become -1
+ *
+ * Return: 0 or -errno; the fds that were not accepted stay the caller's.
+ */
+int container_process_offer(struct container_process *p, bool terminal, int fds[3]);
+/** container_process_exit() - the agent said EXITED; what follows waits for the streams */
+void container_process_exit(struct container_process *p, int wait_status);
+/** container_process_drop() - forget an exec that never started; its fds are closed */
+void container_process_drop(struct container_process *p);
+
+/* container_control.c */
+
+extern const struct control_ops container_control_ops;
+/** container_signal_send() - pass a signal on; @conn (or NULL) gets the answer; 0 or -errno */
+int container_signal_send(struct container *c, uint32_t id, uint32_t signo, bool all,
+			  struct control_conn *conn);
+/** container_signal_answered() - the agent's answer to the oldest signal */
+void container_signal_answered(struct container *c, uint32_t id, int code);
+/** container_resize() - tell the agent a terminal's size */
+void container_resize(struct container *c, uint32_t id, uint32_t rows, uint32_t columns);
+
+/* container_signal.c */
+
+/** container_signal_open() - receive the blocked signals from now on */
+int container_signal_open(struct container *c, struct error **err);
+/** container_terminal_open() - make @fd this process's controlling terminal and follow its size */
+int container_terminal_open(struct container *c, int fd, struct error **err);
+/** container_terminal_resize() - tell the agent the terminal's present size, if it has one */
+void container_terminal_resize(struct container *c);
+
+#endif
