@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SRC_GPU_JAIL_H
+#define SRC_GPU_JAIL_H
+
+/* Starts virgl_render_server, the one process that may touch the GPU, with nothing else in reach. */
+
+#include <sys/types.h>
+
+struct error;
+struct gpu_choice;
+
+struct gpu_jail {
+	const struct gpu_choice *choice;
+	int server_fd;	   /* its end of a SOCK_SEQPACKET socketpair; stays the caller's */
+	int log_fd;	   /* what becomes its standard error */
+	int cgroup_fd;	   /* a cgroup v2 directory to start it in, or -1 */
+	const char *server; /* the program; NULL: where virglrenderer installs it */
+	const char *layer;  /* directory of the Vulkan layer; NULL: the installed one */
+};
+
+/**
+ * gpu_render_server_spawn() - start the render server
+ * @pid: out; a child of the caller, and the first process of a pid namespace: when it ends, all the
+ *       processes it made end
+ *
+ * It ends by itself when the other end of @server_fd is closed. Returns when the program has been
+ * executed; an error names the step in the jail that failed.
+ */
+int gpu_render_server_spawn(const struct gpu_jail *jail, pid_t *pid, struct error **err);
+
+#endif
