@@ -124,7 +124,9 @@ static void node_driver(const char *root, const struct gpu_node *node, char *nam
 		return;
 	target[n] = 0;
 	base = strrchr(target, '/');
-	snprintf(name, size, "%s", base ? base + 1 : target);
+	base = base ? base + 1 : target;
+	if (strlen(base) < size)
+		strcpy(name, base);
 }
 
 static const struct gpu_driver *driver_find(const char *kernel)

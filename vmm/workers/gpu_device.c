@@ -26,11 +26,26 @@ enum { GPU_QUEUE_CONTROL, GPU_QUEUE_CURSOR, GPU_NUM_QUEUES };
 
 #define GPU_MAX_RINGS 64
 
+static void gpu_context_lost(void *data)
+{
+	struct gpu_context *ctx = data;
+
+	gpu_device_context_failed(ctx->dev, ctx);
+}
+
 void gpu_device_init(struct gpu_device *dev, uint64_t window, uint64_t max_bytes)
 {
+	dev->contexts.dev = dev;
+	dev->contexts.lost = gpu_context_lost;
 	gpu_window_init(&dev->window, window);
 	gpu_fences_init(&dev->fences);
 	dev->resources.max_bytes = max_bytes;
+}
+
+void gpu_device_set_vhu(struct gpu_device *dev, struct vhu *vhu)
+{
+	dev->vhu = vhu;
+	dev->contexts.vhu = vhu;
 }
 
 void gpu_device_release(struct gpu_device *dev)
@@ -115,7 +130,7 @@ static uint32_t gpu_cmd_ctx_destroy(struct gpu_device *dev, struct gpu_command *
 
 	if (!ctx)
 		return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
-	gpu_context_destroy(ctx);
+	gpu_context_destroy(&dev->contexts, ctx);
 	gpu_fence_pass_context(&dev->fences, id);
 	return VIRTIO_GPU_RESP_OK_NODATA;
 }
@@ -247,7 +262,7 @@ static void gpu_push_passed(struct gpu_device *dev)
 
 void gpu_device_context_failed(struct gpu_device *dev, struct gpu_context *ctx)
 {
-	gpu_context_kill(ctx);
+	gpu_context_kill(&dev->contexts, ctx);
 	gpu_fence_pass_context(&dev->fences, ctx->id);
 	/* Pushed later: the caller may be in the middle of a chain. */
 	vhu_wake(dev->vhu);

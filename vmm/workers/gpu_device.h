@@ -70,6 +70,8 @@ struct gpu_command {
  * @max_bytes: of all blobs together
  */
 void gpu_device_init(struct gpu_device *dev, uint64_t window, uint64_t max_bytes);
+/** gpu_device_set_vhu() - the back end that it is the device of; before vhu_run() */
+void gpu_device_set_vhu(struct gpu_device *dev, struct vhu *vhu);
 void gpu_device_release(struct gpu_device *dev);
 
 /** gpu_device_load_capset() - from the renderer; -1 when it serves no Venus */

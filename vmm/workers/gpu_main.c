@@ -127,14 +127,16 @@ static void quiet_library(void)
 static int serve(const struct gpu_options *o, struct error **err)
 {
 	static struct gpu_device dev;
+	struct vhu *vhu;
 	int r;
 
 	if (close_others(o, err) < 0 || gpu_sandbox_enter_namespaces(err) < 0)
 		return -1;
 	gpu_device_init(&dev, o->window, o->max_bytes);
-	dev.vhu = vhu_create(o->vhost_user_fd, &gpu_device_ops, &dev, err);
-	if (!dev.vhu)
+	vhu = vhu_create(o->vhost_user_fd, &gpu_device_ops, &dev, err);
+	if (!vhu)
 		return -1;
+	gpu_device_set_vhu(&dev, vhu);
 	if (gpu_renderer_init(o->render_server_fd, o->timeout_s, gpu_device_fence_passed, &dev,
 			      err) < 0)
 		return -1;
@@ -142,9 +144,9 @@ static int serve(const struct gpu_options *o, struct error **err)
 		return error_set(err, 0, "virglrenderer was built without Venus");
 	if (gpu_sandbox_seccomp(err) < 0)
 		return -1;
-	r = vhu_run(dev.vhu);
+	r = vhu_run(vhu);
 	gpu_contexts_destroy_all(&dev.contexts);
-	vhu_free(dev.vhu);
+	vhu_free(vhu);
 	gpu_device_release(&dev);
 	return r < 0 ? error_set(err, -r, "the VMM broke the vhost-user protocol") : 0;
 }

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which Vulkan driver is chosen, on hosts made of files. */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "gpu_select.h"
+#include "unit.h"
+
+#define DRM 226
+
+static char root[64];
+
+/* makedev() is no constant: setup() fills the numbers in. */
+static struct gpu_node two_gpus[] = {
+	{ .path = "/dev/dri/card0" },
+	{ .path = "/dev/dri/card1" },
+	{ .path = "/dev/dri/renderD128" },
+	{ .path = "/dev/dri/renderD129" },
+};
+
+static void make_parents(char *path)
+{
+	for (char *slash = strchr(path + strlen(root) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = 0;
+		assert_true(mkdir(path, 0755) == 0 || errno == EEXIST);
+		*slash = '/';
+	}
+}
+
+static void make_file(const char *name)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s%s", root, name);
+	make_parents(path);
+	close(open(path, O_WRONLY | O_CREAT, 0644));
+}
+
+/* A device as sysfs shows it: both of its nodes lead to it, and it to its driver. */
+static void make_gpu(const char *device, const char *driver, unsigned int card)
+{
+	char path[256], target[256];
+
+	snprintf(path, sizeof(path), "%s/sys/devices/%s/driver", root, device);
+	snprintf(target, sizeof(target), "../../bus/pci/drivers/%s", driver);
+	make_parents(path);
+	assert_int_equal(symlink(target, path), 0);
+	for (unsigned int i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/sys/dev/char/%u:%u/device", root, DRM, card + 128 * i);
+		make_parents(path);
+		snprintf(target, sizeof(target), "../../../devices/%s", device);
+		assert_int_equal(symlink(target, path), 0);
+	}
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st, (void)type, (void)ftw;
+	return remove(path);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++)
+		two_gpus[i].rdev = makedev(DRM, i / 2 * 128 + i % 2);
+	strcpy(root, "/tmp/test-gpu-select-XXXXXX");
+	return mkdtemp(root) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	return nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+
+static int run(const struct gpu_node *nodes, size_t count, bool software, const char *annotation,
+	       struct gpu_choice *out, struct error **err)
+{
+	const struct gpu_request req = { nodes, count, software, annotation };
+
+	return gpu_select(&req, root, out, err);
+}
+
+static void test_amd(void **state)
+{
+	struct error *err = NULL;
+	struct gpu_choice c;
+
+	(void)state;
+	make_gpu("pci0/0000:00:01.0", "simple-framebuffer", 0);
+	make_gpu("pci0/0000:03:00.0", "amdgpu", 1);
+	make_file("/usr/share/vulkan/icd.d/radeon_icd.i686.json");
+	make_file("/usr/share/vulkan/icd.d/intel_icd.json");
+	make_file("/usr/share/vulkan/icd.d/radeon_icd.json");
+	assert_int_equal(run(two_gpus, 4, false, NULL, &c, &err), 0);
+	assert_string_equal(c.driver, "amdgpu");
+	assert_string_equal(c.icd, "/usr/share/vulkan/icd.d/radeon_icd.json");
+	assert_false(c.software);
+	assert_string_equal(c.devices[0], "/dev/dri/card1");
+	assert_string_equal(c.devices[1], "/dev/dri/renderD129");
+	assert_null(c.devices[2]);
+	gpu_choice_release(&c);
+	/* The administrator's own manifest comes first. */
+	make_file("/etc/vulkan/icd.d/radeon_icd.json");
+	assert_int_equal(run(two_gpus, 4, false, NULL, &c, &err), 0);
+	assert_string_equal(c.icd, "/etc/vulkan/icd.d/radeon_icd.json");
+	gpu_choice_release(&c);
+}
+
+static void test_intel_has_two(void **state)
+{
+	struct error *err = NULL;
+	struct gpu_choice c;
+
+	(void)state;
+	make_gpu("pci0/0000:00:02.0", "i915", 0);
+	make_file("/usr/share/vulkan/icd.d/intel_hasvk_icd.json");
+	assert_int_equal(run(two_gpus, 1, false, NULL, &c, &err), 0);
+	assert_string_equal(c.icd, "/usr/share/vulkan/icd.d/intel_hasvk_icd.json");
+	gpu_choice_release(&c);
+	make_file("/usr/share/vulkan/icd.d/intel_icd.json");
+	assert_int_equal(run(two_gpus, 1, false, NULL, &c, &err), 0);
+	assert_string_equal(c.icd, "/usr/share/vulkan/icd.d/intel_icd.json:"
+				   "/usr/share/vulkan/icd.d/intel_hasvk_icd.json");
+	gpu_choice_release(&c);
+}
+
+static void test_nvidia_without_drm(void **state)
+{
+	const struct gpu_node node = { "/dev/nvidia0", makedev(195, 0) };
+	struct error *err = NULL;
+	struct gpu_choice c;
+
+	(void)state;
+	make_file("/usr/share/vulkan/icd.d/nvidia_icd.json");
+	make_file("/dev/nvidiactl");
+	make_file("/dev/nvidia-uvm");
+	make_file("/dev/nvidia0");
+	assert_int_equal(run(&node, 1, false, NULL, &c, &err), 0);
+	assert_string_equal(c.driver, "nvidia");
+	assert_string_equal(c.devices[0], "/dev/nvidiactl");
+	assert_string_equal(c.devices[1], "/dev/nvidia-uvm");
+	assert_string_equal(c.devices[2], "/dev/nvidia0");
+	assert_null(c.devices[3]);
+	gpu_choice_release(&c);
+}
+
+static void test_software(void **state)
+{
+	struct error *err = NULL;
+	struct gpu_choice c;
+
+	(void)state;
+	make_gpu("pci0/0000:03:00.0", "amdgpu", 1);
+	make_gpu("platform/vgem", "vgem", 0);
+	make_file("/usr/share/vulkan/icd.d/lvp_icd.json");
+	assert_int_equal(run(two_gpus, 4, false, NULL, &c, &err), -1);
+	assert_non_null(strstr(error_msg(err), "/dev/dri/card0 (kernel driver vgem)"));
+	assert_non_null(strstr(error_msg(err), "software-gpu = yes"));
+	assert_int_equal(run(two_gpus + 1, 1, false, NULL, &c, &err), -1);
+	assert_non_null(strstr(error_msg(err), "/dev/dri/card1 (kernel driver amdgpu)"));
+	assert_non_null(strstr(error_msg(err), "mesa-vulkan-drivers"));
+	error_free(&err);
+	assert_int_equal(run(two_gpus, 4, true, NULL, &c, &err), 0);
+	assert_true(c.software);
+	assert_string_equal(c.icd, "/usr/share/vulkan/icd.d/lvp_icd.json");
+	assert_null(c.devices[0]);
+	gpu_choice_release(&c);
+	/* A real driver is preferred, unless the container asks otherwise. */
+	make_file("/usr/share/vulkan/icd.d/radeon_icd.x86_64.json");
+	make_file("/usr/share/vulkan/icd.d/radeon_icd.aarch64.json");
+	assert_int_equal(run(two_gpus, 4, true, NULL, &c, &err), 0);
+	assert_false(c.software);
+	gpu_choice_release(&c);
+	assert_int_equal(run(two_gpus, 4, false, "software", &c, &err), 0);
+	assert_true(c.software);
+	gpu_choice_release(&c);
+	assert_int_equal(run(two_gpus, 4, false, "hardware", &c, &err), -1);
+	error_free(&err);
+}
+
+static void test_nothing_there(void **state)
+{
+	struct error *err = NULL;
+	struct gpu_choice c;
+
+	(void)state;
+	assert_int_equal(run(two_gpus, 1, true, NULL, &c, &err), -1);
+	assert_non_null(strstr(error_msg(err), "lavapipe"));
+	assert_int_equal(run(two_gpus, 1, false, NULL, &c, &err), -1);
+	assert_non_null(strstr(error_msg(err), "kernel driver unknown"));
+	assert_int_equal(run(two_gpus, 0, false, NULL, &c, &err), -1);
+	error_free(&err);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_amd, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_intel_has_two, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nvidia_without_drm, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_software, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nothing_there, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
