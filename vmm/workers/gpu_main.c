@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,12 +117,15 @@ static int close_others(const struct gpu_options *o, struct error **err)
 	return 0;
 }
 
-/* The library's own messages would be neither escaped nor in the log's format. */
-static void quiet_library(void)
+static void prepare_library(void)
 {
+	/* Its own messages would be neither escaped nor in the log's format. */
 	if (!log_enabled(LOG_LEVEL_DEBUG))
 		setenv("VIRGL_LOG_LEVEL", "silent", 1);
 	signal(SIGPIPE, SIG_IGN);
+	/* With a fixed number of arenas malloc() never opens sysfs to count the CPUs, which its
+	 * ninth thread does otherwise, and which the sandbox forbids. */
+	mallopt(M_ARENA_MAX, 2);
 }
 
 static int serve(const struct gpu_options *o, struct error **err)
@@ -165,7 +169,7 @@ int main(int argc, char **argv)
 	int r = parse_options(&o, argc, argv, &err);
 
 	log_init("krun-gpu-gpu", STDERR_FILENO, o.log_format, o.log_level);
-	quiet_library();
+	prepare_library();
 	if (!r)
 		r = serve(&o, &err);
 	if (r < 0)
