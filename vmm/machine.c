@@ -284,7 +284,7 @@ int machine_add_devices(struct machine *m, int fds[VMM_FD_COUNT], struct error *
 	struct virtio_device *dev;
 
 	m->console_fd = m->serial.out_fd = steal_fd(&fds[VMM_FD_CONSOLE]);
-	dev = console_create(&m->mem, m->loop, m->console_fd, err);
+	dev = console_create(&m->mem, m->console_fd, err);
 	if (!dev || add_device(m, dev, err))
 		return -1;
 	m->vsock = vsock_create(&m->mem, m->loop, err);

@@ -86,7 +86,7 @@ static void test_console(void **state)
 
 	assert_int_equal(pipe(out), 0);
 	assert_int_equal(fcntl(out[1], F_SETPIPE_SZ, 4096), 4096);
-	assert_int_equal(fake_driver_start(drv, console_create(&drv->mem, NULL, out[1], NULL)), 0);
+	assert_int_equal(fake_driver_start(drv, console_create(&drv->mem, out[1], NULL)), 0);
 	drv->dev->ops->config_read(drv->dev, 0, config, sizeof(config));
 	fake_driver_add(drv, 0, &(struct fake_buffer){ gpa, 64, true }, 1);
 	fake_driver_kick(drv, 0); /* input: kept, never used */
@@ -111,7 +111,7 @@ static void test_console_limit(void **state)
 
 	unlink(path);
 	log_init("test", -1, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
-	assert_int_equal(fake_driver_start(drv, console_create(&drv->mem, NULL, out, NULL)), 0);
+	assert_int_equal(fake_driver_start(drv, console_create(&drv->mem, out, NULL)), 0);
 	for (int i = 0; i < 20; i++)
 		print(drv, gpa, 1 << 20);
 	assert_int_equal(lseek(out, 0, SEEK_END), CONSOLE_MAX_BYTES);
@@ -123,7 +123,7 @@ static void test_console_without_fd(void **state)
 	struct fake_driver *drv = *state;
 	uint64_t gpa = fake_driver_alloc(drv, 4096);
 
-	assert_int_equal(fake_driver_start(drv, console_create(&drv->mem, NULL, -1, NULL)), 0);
+	assert_int_equal(fake_driver_start(drv, console_create(&drv->mem, -1, NULL)), 0);
 	print(drv, gpa, 4096);
 }
 

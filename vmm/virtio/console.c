@@ -114,12 +114,11 @@ static const struct virtio_device_ops console_ops = {
 	.destroy = console_destroy,
 };
 
-struct virtio_device *console_create(const struct guest_memory *mem, struct event_loop *loop,
-				     int out_fd, struct error **err)
+struct virtio_device *console_create(const struct guest_memory *mem, int out_fd,
+				     struct error **err)
 {
 	struct console *con = calloc(1, sizeof(*con));
 
-	(void)loop; /* output only: there is nothing to wait for */
 	if (!con) {
 		error_set(err, ENOMEM, "virtio-console");
 		return NULL;

@@ -4,7 +4,6 @@
 
 #include "vmm/virtio/virtio_device.h"
 
-struct event_loop;
 struct error;
 
 /* What a guest may put on its console in all: a log must not fill the host's disk. */
@@ -17,7 +16,7 @@ struct error;
  * Output is best effort: what @out_fd would block on is dropped, and so is all beyond
  * CONSOLE_MAX_BYTES. Containers' streams do not come this way.
  */
-struct virtio_device *console_create(const struct guest_memory *mem, struct event_loop *loop,
-				     int out_fd, struct error **err);
+struct virtio_device *console_create(const struct guest_memory *mem, int out_fd,
+				     struct error **err);
 
 #endif
