@@ -62,8 +62,8 @@ int msg_send(int sock, uint32_t type, const void *payload, size_t len, const int
 			return r;
 		sent = sizeof(hdr);
 	}
-	return msg_send_rest(sock, (const char *)payload + (sent - sizeof(hdr)),
-			     len - (sent - sizeof(hdr)));
+	sent -= sizeof(hdr);
+	return sent == len ? 0 : msg_send_rest(sock, (const char *)payload + sent, len - sent);
 }
 
 /* Takes over every fd that came along, also the ones that are too many: those are closed. */
