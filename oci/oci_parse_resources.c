@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "oci/oci_parse.h"
 
+#include <string.h>
+
 #include "base/error.h"
-#include "base/log.h"
 
 static const char *const throttle_names[OCI_THROTTLE_KINDS] = {
 	[OCI_THROTTLE_READ_BPS] = "throttleReadBpsDevice",
@@ -138,6 +139,32 @@ static int oci_parse_no_such_resource(const struct json *obj, struct error **err
 	return 0;
 }
 
+/*
+ * Rules for devices are about the host's, and none of those is in the guest: what they tell is
+ * whether the container is privileged.
+ */
+static int oci_parse_device_rules(const struct json *obj, struct arena *arena,
+				  struct oci_resources *r, struct error **err)
+{
+	struct json rules;
+	int there = json_array(obj, "devices", &rules, err);
+
+	for (size_t i = 0; there > 0 && i < json_len(&rules); i++) {
+		const struct json rule = json_at(&rules, i);
+		char *type = NULL, *access = NULL;
+		bool allow = false;
+
+		if (json_expect_object(&rule, err) < 0 ||
+		    json_bool(&rule, "allow", &allow, err) < 0 ||
+		    json_string(&rule, "type", arena, &type, err) < 0 ||
+		    json_string(&rule, "access", arena, &access, err) < 0)
+			return -1;
+		if ((!type || !strcmp(type, "a")) && !json_has(&rule, "major"))
+			r->all_devices = allow;
+	}
+	return there < 0 ? -1 : 0;
+}
+
 int oci_parse_resources(const struct json *obj, struct arena *arena, struct oci_resources *r,
 			struct error **err)
 {
@@ -146,6 +173,7 @@ int oci_parse_resources(const struct json *obj, struct arena *arena, struct oci_
 
 	if (oci_parse_memory(obj, r, err) < 0 || oci_parse_cpu(obj, arena, r, err) < 0 ||
 	    oci_parse_block_io(obj, arena, r, err) < 0 ||
+	    oci_parse_device_rules(obj, arena, r, err) < 0 ||
 	    oci_parse_no_such_resource(obj, err) < 0 ||
 	    oci_parse_pairs(obj, "unified", arena, &r->unified, &r->num_unified, err) < 0)
 		return -1;

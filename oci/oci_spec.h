@@ -137,6 +137,7 @@ struct oci_resources {
 	struct oci_throttles throttle[OCI_THROTTLE_KINDS];
 	struct oci_pair *unified;
 	size_t num_unified;
+	bool all_devices; /* devices: the last rule allows everything, as for privileged containers */
 };
 
 struct oci_seccomp_arg {

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <signal.h>
+
+#include "app.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "container.h"
+#include "container_start.h"
+
+#define END_TIMEOUT_MS 10000
+
+/* Whether the state allows it; ends the VMM when forced. */
+static int delete_check(struct container *c, bool force, struct error **err)
+{
+	int locked;
+
+	if (c->state.status == OCI_STATUS_CREATING) {
+		locked = oci_state_trylock(c->dirfd, err);
+		if (locked)
+			return locked < 0 ? -1 : 0;
+		return error_set(err, 0, "container %s is being created", c->id);
+	}
+	if (c->state.status != OCI_STATUS_STOPPED && !force)
+		return error_set(err, 0, "container %s is %s, not stopped: use --force", c->id,
+				 oci_status_name(c->state.status));
+	/* Before the lock: a `start` that waits for this VMM holds it. */
+	if (process_ref_end(&c->state.vmm, END_TIMEOUT_MS) < 0)
+		return error_set(err, 0, "the VMM of container %s does not end", c->id);
+	return oci_state_lock(c->dirfd, err);
+}
+
+int container_delete(const struct app *app, const char *id, bool force, struct error **err)
+{
+	cleanup_container struct container c = { .dirfd = -1 };
+	cleanup_error struct error *why = NULL;
+	bool hooks;
+
+	if (oci_id_check(id, err) < 0)
+		return -1;
+	c.dirfd = oci_state_open(app->root, id, force ? NULL : err);
+	if (c.dirfd < 0)
+		return force ? 0 : -1;
+	close(steal_fd(&c.dirfd));
+	if (container_open(app, id, &c, &why) < 0 && !force)
+		return error_move(err, &why);
+	error_free(&why);
+	if (delete_check(&c, force, err) < 0)
+		return -1;
+	hooks = !container_load_spec(&c, &why);
+	if (!hooks)
+		log_debug("%s", error_msg(why));
+	c.state.status = OCI_STATUS_STOPPED;
+	if (container_destroy(&c, err) < 0)
+		return -1;
+	if (hooks)
+		container_run_hooks(&c, OCI_HOOK_POSTSTOP, NULL);
+	return 0;
+}
+
+static int delete_option(void *data, int key, const char *value, struct error **err)
+{
+	(void)key;
+	(void)value;
+	(void)err;
+	*(bool *)data = true;
+	return 0;
+}
+
+int cmd_delete(const struct app *app, int argc, char **argv, struct error **err)
+{
+	static const struct command_option options[] = {
+		{ "force", 'f', NULL, "end it first if it runs" },
+		{ 0 },
+	};
+	static const struct command cmd = {
+		"delete", "ID", "Remove what is left of container ID, which has stopped.", options,
+		1, 1,
+	};
+	bool force = false;
+	int first = command_parse(&cmd, argc, argv, delete_option, &force, err);
+
+	return first <= 0 ? first : container_delete(app, argv[first], force, err);
+}

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Theory of operation: `create`, in order. First all that can fail without leaving anything
+ * behind: reading the configuration, opening devices, choosing a GPU. Then the state directory,
+ * whose lock is held to the end, and with a record in it of whatever comes to be (cgroup,
+ * processes) as soon as it is known, so that `delete` finds it after this process was killed.
+ *
+ * The VMM starts first and waits for its configuration: its pid is the container's, which hooks
+ * are told. While it waits, or boots, the end of its set-up socket tells it that we are dead; the
+ * workers learn the same from their sockets, whose other ends are ours or the VMM's.
+ */
+#include "config.h"
+
+#include "launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "cgroup.h"
+#include "launch_internal.h"
+#include "spawn.h"
+
+#define CONFIG_MAX (8u << 20)
+
+int launch_spawn(struct launch *l, struct spawn *s, struct process_ref *ref, struct error **err)
+{
+	s->log_fd = l->app->log_fd;
+	s->cgroup_fd = l->cgroup;
+	s->selinux_label = l->c.spec.process.selinux_label;
+	return spawn_process(s, ref, err);
+}
+
+static char *launch_time(struct arena *arena)
+{
+	struct timespec now;
+	struct tm tm;
+	char text[32];
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	return arena_printf(arena, "%s.%06ldZ", text, now.tv_nsec / 1000);
+}
+
+static char *launch_owner(struct arena *arena)
+{
+	const struct passwd *pw = getpwuid(getuid());
+
+	return pw ? arena_strdup(arena, pw->pw_name) : arena_printf(arena, "%u", getuid());
+}
+
+/* The bundle's and the rootfs's absolute paths, and the configuration between them. */
+static int load_bundle(struct launch *l, struct error **err)
+{
+	struct oci_state *s = &l->c.state;
+	cleanup_close int dirfd = open(l->opts->bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char bundle[PATH_MAX];
+	struct stat st;
+
+	if (dirfd < 0 || !realpath(l->opts->bundle, bundle))
+		return error_set(err, errno, "cannot open the bundle %s", l->opts->bundle);
+	if (oci_spec_load(dirfd, l->opts->config, &l->c.spec, err) < 0)
+		return -1;
+	s->id = arena_strdup(&s->arena, l->opts->id);
+	s->bundle = arena_strdup(&s->arena, bundle);
+	s->rootfs = *l->c.spec.root_path == '/' ?
+			    arena_strdup(&s->arena, l->c.spec.root_path) :
+			    arena_printf(&s->arena, "%s/%s", bundle, l->c.spec.root_path);
+	s->created = launch_time(&s->arena);
+	s->owner = launch_owner(&s->arena);
+	if (!s->id || !s->bundle || !s->rootfs || !s->created || !s->owner)
+		return error_set(err, ENOMEM, "cannot create %s", l->opts->id);
+	if (stat(s->rootfs, &st) < 0)
+		return error_set(err, errno, "root.path: %s", s->rootfs);
+	if (!S_ISDIR(st.st_mode))
+		return error_set(err, 0, "root.path: %s is not a directory", s->rootfs);
+	return 0;
+}
+
+/* Where the configuration asks for a new network namespace, or for one by its path. */
+static int open_netns(struct launch *l, struct error **err)
+{
+	const struct oci_namespace *ns = oci_spec_namespace(&l->c.spec, CLONE_NEWNET);
+
+	l->new_netns = ns && !ns->path;
+	if (!ns || !ns->path)
+		return 0;
+	l->netns = open(ns->path, O_RDONLY | O_CLOEXEC);
+	return l->netns < 0 ? error_set(err, errno, "linux.namespaces: %s", ns->path) : 0;
+}
+
+/* Nothing of this is left behind when it fails. */
+static int prepare(struct launch *l, struct error **err)
+{
+	if (oci_id_check(l->opts->id, err) < 0 || load_bundle(l, err) < 0 ||
+	    launch_plan(&l->c.spec, l->c.state.bundle, &l->c.spec.arena, &l->plan, err) < 0 ||
+	    launch_size(&l->c.spec, l->plan.num_gpu_nodes, &l->size, err) < 0 ||
+	    launch_vmm_open(l, err) < 0 || launch_gpu_choose(l, err) < 0 || open_netns(l, err) < 0)
+		return -1;
+	return 0;
+}
+
+/* `start`, `delete` and hooks go by the configuration as it was at create. */
+static int copy_config(struct launch *l, struct error **err)
+{
+	cleanup_close int bundle = open(l->c.state.bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int from = openat(bundle, l->opts->config, O_RDONLY | O_CLOEXEC);
+	cleanup_close int to = openat(l->c.dirfd, OCI_CONFIG_FILE,
+				      O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	cleanup_free char *text = NULL;
+	size_t len;
+	int r;
+
+	if (from < 0 || to < 0)
+		return error_set(err, errno, "cannot copy %s", l->opts->config);
+	text = fd_read_file(from, CONFIG_MAX, &len);
+	r = text ? fd_write_full(to, text, len) : -errno;
+	return r < 0 ? error_set(err, -r, "cannot copy %s", l->opts->config) : 0;
+}
+
+static int open_cgroup(struct launch *l, struct error **err)
+{
+	const char *needed = cgroup_needed(&l->c.spec.resources);
+	struct oci_state *s = &l->c.state;
+
+	if (l->app->cgroup_manager == CGROUP_MANAGER_SYSTEMD)
+		return error_set(err, 0, "--cgroup-manager: systemd scopes are not supported, use "
+				 "cgroupfs");
+	if (l->app->cgroup_manager == CGROUP_MANAGER_DISABLED || !cgroup_available()) {
+		if (!needed)
+			return 0;
+		return error_set(err, 0, "linux.resources.%s: needs a cgroup of the host's, and %s",
+				 needed, l->app->cgroup_manager == CGROUP_MANAGER_DISABLED ?
+					 "--cgroup-manager=disabled was given" :
+					 "/sys/fs/cgroup is not a cgroup v2 hierarchy that this "
+					 "user may write");
+	}
+	s->cgroup = cgroup_path(l->c.spec.cgroups_path, l->opts->id, &s->arena, err);
+	if (!s->cgroup || oci_state_write(l->c.dirfd, s, err) < 0)
+		return -1;
+	l->cgroup = cgroup_create(s->cgroup, err);
+	if (l->cgroup < 0)
+		return -1;
+	return cgroup_apply(l->cgroup, &l->c.spec.resources, l->size.room, err);
+}
+
+static int open_guest_console(struct launch *l, struct error **err)
+{
+	if (!l->app->host.guest_console && l->app->log_level < LOG_LEVEL_DEBUG)
+		return 0;
+	l->vmm_fds[VMM_FD_CONSOLE] = openat(l->c.dirfd, "console.log",
+					    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	return l->vmm_fds[VMM_FD_CONSOLE] < 0 ?
+		       error_set(err, errno, "cannot make the guest console's log") : 0;
+}
+
+static int run_create_hooks(struct launch *l, struct error **err)
+{
+	static const enum oci_hook_point points[] = { OCI_HOOK_PRESTART, OCI_HOOK_CREATE_RUNTIME,
+						      OCI_HOOK_CREATE_CONTAINER };
+
+	for (size_t i = 0; i < sizeof(points) / sizeof(*points); i++)
+		if (container_run_hooks(&l->c, points[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+static int write_pid_file(const struct launch *l, struct error **err)
+{
+	const char *path = l->opts->pid_file;
+	cleanup_close int fd = -1;
+
+	if (!path)
+		return 0;
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0 || dprintf(fd, "%d", l->c.state.vmm.pid) < 0)
+		return error_set(err, errno, "--pid-file: cannot write %s", path);
+	return 0;
+}
+
+/* From here on there is something to clean up. */
+static int build(struct launch *l, struct error **err)
+{
+	struct oci_state *s = &l->c.state;
+
+	if (oci_state_write(l->c.dirfd, s, err) < 0 || copy_config(l, err) < 0 ||
+	    open_cgroup(l, err) < 0 || launch_streams(l, err) < 0 ||
+	    open_guest_console(l, err) < 0 || launch_vmm_spawn(l, err) < 0 ||
+	    oci_state_write(l->c.dirfd, s, err) < 0 || run_create_hooks(l, err) < 0 ||
+	    launch_fs(l, err) < 0 || launch_gpu(l, err) < 0 ||
+	    oci_state_write(l->c.dirfd, s, err) < 0 || launch_vmm_boot(l, err) < 0)
+		return -1;
+	s->status = OCI_STATUS_CREATED;
+	if (oci_state_write(l->c.dirfd, s, err) < 0)
+		return -1;
+	return write_pid_file(l, err);
+}
+
+/* The processes are our children: nobody else reaps them while we live. */
+static void reap(const struct launch *l)
+{
+	const struct oci_state *s = &l->c.state;
+
+	for (size_t i = 0; i < s->num_workers; i++)
+		if (s->workers[i].pid > 0)
+			waitpid(s->workers[i].pid, NULL, 0);
+	if (s->vmm.pid > 0)
+		waitpid(s->vmm.pid, NULL, 0);
+}
+
+static void undo(struct launch *l)
+{
+	const bool hooks_ran = l->c.state.vmm.pid > 0;
+
+	for (int i = 0; i < VMM_FD_COUNT; i++)
+		if (l->vmm_fds[i] >= 0)
+			close(steal_fd(&l->vmm_fds[i]));
+	for (size_t i = 0; i < l->c.state.num_workers; i++)
+		process_ref_kill(&l->c.state.workers[i], SIGKILL);
+	process_ref_kill(&l->c.state.vmm, SIGKILL);
+	reap(l);
+	container_destroy(&l->c, NULL);
+	l->c.state.status = OCI_STATUS_STOPPED;
+	if (hooks_ran)
+		container_run_hooks(&l->c, OCI_HOOK_POSTSTOP, NULL);
+}
+
+static void launch_release(struct launch *l)
+{
+	for (int i = 0; i < VMM_FD_COUNT; i++)
+		if (l->vmm_fds[i] >= 0)
+			close(l->vmm_fds[i]);
+	if (l->setup >= 0)
+		close(l->setup);
+	if (l->cgroup >= 0)
+		close(l->cgroup);
+	if (l->netns >= 0)
+		close(l->netns);
+#ifdef HAVE_GPU
+	gpu_choice_release(&l->gpu);
+#endif
+	container_release(&l->c);
+}
+
+int launch_create(const struct app *app, const struct launch_options *opts, pid_t *vmm_pid,
+		  struct error **err)
+{
+	struct launch l = { .app = app, .opts = opts, .setup = -1, .cgroup = -1, .netns = -1 };
+	int r;
+
+	l.c = (struct container){ .root = app->root, .id = opts->id, .dirfd = -1 };
+	for (int i = 0; i < VMM_FD_COUNT; i++)
+		l.vmm_fds[i] = -1;
+	r = prepare(&l, err);
+	if (!r) {
+		l.c.dirfd = oci_state_create(app->root, opts->id, err);
+		r = l.c.dirfd < 0 ? -1 : build(&l, err);
+		if (r < 0 && l.c.dirfd >= 0)
+			undo(&l);
+	}
+	if (!r && vmm_pid)
+		*vmm_pid = l.c.state.vmm.pid;
+	launch_release(&l);
+	return r;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* struct oci_spec to struct agent_container: what the configuration means inside the guest. */
+#include "launch_guest.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/wire.h"
+#include "launch_plan.h"
+#include "oci/oci_mounts.h"
+#include "oci/oci_seccomp.h"
+#include "oci/oci_spec.h"
+
+static_assert((int)AGENT_CAP_SETS == (int)OCI_CAP_SETS &&
+	      (int)AGENT_CAP_BOUNDING == (int)OCI_CAP_BOUNDING &&
+	      (int)AGENT_CAP_AMBIENT == (int)OCI_CAP_AMBIENT &&
+	      (int)AGENT_CAP_EFFECTIVE == (int)OCI_CAP_EFFECTIVE &&
+	      (int)AGENT_CAP_PERMITTED == (int)OCI_CAP_PERMITTED,
+	      "capability sets are numbered alike");
+
+bool launch_guest_has_cgroup_file(const char *name)
+{
+	return !strncmp(name, "memory.", 7) || !strncmp(name, "pids.", 5);
+}
+
+static int guest_seccomp(const struct oci_seccomp *seccomp, struct arena *arena,
+			 struct agent_process *out, struct error **err)
+{
+	cleanup_free char *bpf = NULL;
+
+	if (!seccomp)
+		return 0;
+	if (oci_seccomp_compile(seccomp, &bpf, &out->seccomp_len, &out->seccomp_flags, err) < 0)
+		return -1;
+	out->seccomp = arena_alloc(arena, out->seccomp_len, 1);
+	if (!out->seccomp)
+		return error_set(err, ENOMEM, "linux.seccomp");
+	memcpy(out->seccomp, bpf, out->seccomp_len);
+	return 0;
+}
+
+static int guest_rlimits(const struct oci_process *p, struct arena *arena,
+			 struct agent_process *out, struct error **err)
+{
+	out->rlimits = arena_alloc(arena, p->num_rlimits, sizeof(*out->rlimits));
+	if (!out->rlimits)
+		return error_set(err, ENOMEM, "process.rlimits");
+	out->num_rlimits = p->num_rlimits;
+	for (size_t i = 0; i < p->num_rlimits; i++)
+		out->rlimits[i] = (struct agent_rlimit){ p->rlimits[i].resource, p->rlimits[i].soft,
+							 p->rlimits[i].hard };
+	return 0;
+}
+
+int launch_guest_process(const struct oci_process *p, const struct oci_seccomp *seccomp,
+			 bool stdin_open, struct arena *arena, struct agent_process *out,
+			 struct error **err)
+{
+	*out = (struct agent_process){
+		.args = p->args, .env = p->env, .cwd = p->cwd,
+		.terminal = p->terminal, .rows = p->rows, .columns = p->columns,
+		.stdin_open = stdin_open, .uid = p->uid, .gid = p->gid,
+		.additional_gids = p->additional_gids,
+		.num_additional_gids = p->num_additional_gids,
+		.has_umask = p->has_umask, .umask = p->umask,
+		.has_capabilities = p->has_capabilities,
+		.no_new_privileges = p->no_new_privileges,
+		.has_oom_score_adj = p->has_oom_score_adj, .oom_score_adj = p->oom_score_adj,
+	};
+	memcpy(out->capabilities, p->capabilities, sizeof(out->capabilities));
+	if (guest_rlimits(p, arena, out, err) < 0)
+		return -1;
+	return guest_seccomp(seccomp, arena, out, err);
+}
+
+/*
+ * The guest's root network namespace is the container's: nobody else is in there. A user
+ * namespace is refused earlier. The process always has a mount namespace of its own.
+ */
+static uint64_t guest_namespaces(const struct oci_spec *spec)
+{
+	uint64_t flags = CLONE_NEWNS;
+
+	for (size_t i = 0; i < spec->num_namespaces; i++)
+		flags |= spec->namespaces[i].flag;
+	return flags & ~(uint64_t)(CLONE_NEWNET | CLONE_NEWUSER);
+}
+
+static void guest_cgroup_add(struct agent_container *c, const char *key, char *value)
+{
+	c->cgroup[c->num_cgroup++] = (struct agent_pair){ (char *)key, value };
+}
+
+static int guest_cgroup(const struct oci_spec *spec, struct arena *arena, struct agent_container *c,
+			struct error **err)
+{
+	const struct oci_resources *r = &spec->resources;
+	const struct {
+		const char *file;
+		bool there;
+		int64_t value;
+	} limits[] = {
+		{ "memory.max", r->has_memory_limit, r->memory_limit },
+		{ "memory.low", r->has_memory_reservation, r->memory_reservation },
+		{ "pids.max", r->pids_limit != 0, r->pids_limit },
+	};
+	const size_t count = sizeof(limits) / sizeof(*limits);
+
+	c->cgroup = arena_alloc(arena, count + r->num_unified, sizeof(*c->cgroup));
+	if (!c->cgroup)
+		return error_set(err, ENOMEM, "linux.resources");
+	for (size_t i = 0; i < count; i++) {
+		char *text;
+
+		if (!limits[i].there)
+			continue;
+		text = limits[i].value < 0 ? arena_strdup(arena, "max") :
+					     arena_printf(arena, "%lld", (long long)limits[i].value);
+		if (!text)
+			return error_set(err, ENOMEM, "linux.resources");
+		guest_cgroup_add(c, limits[i].file, text);
+	}
+	for (size_t i = 0; i < r->num_unified; i++)
+		if (launch_guest_has_cgroup_file(r->unified[i].key))
+			guest_cgroup_add(c, r->unified[i].key, r->unified[i].value);
+	return 0;
+}
+
+static int guest_sysctls(const struct oci_spec *spec, struct arena *arena,
+			 struct agent_container *c, struct error **err)
+{
+	c->sysctls = arena_alloc(arena, spec->num_sysctls, sizeof(*c->sysctls));
+	if (!c->sysctls)
+		return error_set(err, ENOMEM, "linux.sysctl");
+	for (size_t i = 0; i < spec->num_sysctls; i++)
+		c->sysctls[i] = (struct agent_pair){ spec->sysctls[i].key, spec->sysctls[i].value };
+	c->num_sysctls = spec->num_sysctls;
+	return 0;
+}
+
+int launch_guest_encode(const struct oci_spec *spec, const struct launch_plan *plan,
+			bool stdin_open, struct arena *arena, struct wire_writer *w,
+			struct error **err)
+{
+	struct agent_container c = {
+		.hostname = spec->hostname, .domainname = spec->domainname,
+		.namespaces = guest_namespaces(spec), .readonly_root = spec->root_readonly,
+		.mounts = plan->mounts, .num_mounts = plan->num_mounts,
+		.devices = plan->devices, .num_devices = plan->num_devices,
+		.masked_paths = spec->masked_paths, .readonly_paths = spec->readonly_paths,
+	};
+	struct timespec now;
+	uint64_t propagation = 0;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	c.boot_time = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	if (spec->rootfs_propagation && *spec->rootfs_propagation)
+		oci_mount_propagation(spec->rootfs_propagation, &propagation);
+	c.rootfs_propagation = (uint32_t)propagation;
+	if (guest_cgroup(spec, arena, &c, err) < 0 || guest_sysctls(spec, arena, &c, err) < 0 ||
+	    launch_guest_process(&spec->process, spec->seccomp, stdin_open, arena, &c.process,
+				 err) < 0)
+		return -1;
+	agent_container_encode(w, &c);
+	return w->failed ? error_set(err, ENOMEM, "the configuration is too large") : 0;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef LAUNCH_INTERNAL_H
+#define LAUNCH_INTERNAL_H
+
+/* The parts of launch.c. Each answers 0, or -1 with @err set; launch.c cleans up. */
+
+#include "base/vmm_proto.h"
+#include "container.h"
+#include "gpu_select.h"
+#include "launch.h"
+#include "launch_plan.h"
+#include "launch_size.h"
+
+struct spawn;
+
+/** struct launch - a container on its way to being created */
+struct launch {
+	const struct app *app;
+	const struct launch_options *opts;
+	struct container c; /* its spec's arena also holds what the launch comes to */
+	struct launch_plan plan;
+	struct launch_size size;
+	int vmm_fds[VMM_FD_COUNT]; /* owned, by enum vmm_fd; -1 where absent */
+	int setup;		   /* owned: our end of the VMM's set-up socket */
+	int cgroup;		   /* owned: directory of the cgroup, -1 without */
+	int netns;		   /* owned: network namespace to join, -1 without */
+	bool new_netns;
+	struct gpu_choice gpu; /* owned; set when size.gpu_window is not 0 */
+	const char *krunfw; /* path of libkrunfw.so.5 when that is the guest kernel */
+};
+
+/** launch_spawn() - spawn with what all helpers have in common, and remember the process */
+int launch_spawn(struct launch *l, struct spawn *s, struct process_ref *ref, struct error **err);
+
+/** launch_vmm_open() - open what the VMM needs: KVM, guest kernel, agent */
+int launch_vmm_open(struct launch *l, struct error **err);
+
+/** launch_vmm_spawn() - start the VMM, which waits for its configuration */
+int launch_vmm_spawn(struct launch *l, struct error **err);
+
+/** launch_vmm_boot() - send the configuration and wait until the container is created */
+int launch_vmm_boot(struct launch *l, struct error **err);
+
+/** launch_fs() - start the file server on the export */
+int launch_fs(struct launch *l, struct error **err);
+
+/** launch_gpu_choose() - which GPU and driver; nothing when no GPU was asked for */
+int launch_gpu_choose(struct launch *l, struct error **err);
+
+/** launch_gpu() - start the render server and the GPU worker */
+int launch_gpu(struct launch *l, struct error **err);
+
+/** launch_streams() - the container's standard streams, or its terminal */
+int launch_streams(struct launch *l, struct error **err);
+
+#endif

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "launch_plan.h"
+
+#include <errno.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "oci/arena.h"
+#include "oci/oci_spec.h"
+
+#define DRM_MAJOR 226
+#define DRM_RENDER_MINOR 128
+
+/* Devices of the guest kernel's that mean the same as the host's. */
+static const struct {
+	unsigned int major, minor;
+} guest_devices[] = {
+	{ 1, 3 },    /* null */
+	{ 1, 5 },    /* zero */
+	{ 1, 7 },    /* full */
+	{ 1, 8 },    /* random */
+	{ 1, 9 },    /* urandom */
+	{ 1, 11 },   /* kmsg */
+	{ 5, 0 },    /* tty */
+	{ 5, 1 },    /* console */
+	{ 5, 2 },    /* ptmx */
+	{ 10, 200 }, /* net/tun */
+	{ 10, 229 }, /* fuse */
+};
+
+/* runtime specification, "Default Devices"; /dev/ptmx and /dev/console are the agent's work. */
+static const struct {
+	const char *path;
+	unsigned int major, minor;
+} default_devices[] = {
+	{ "/dev/null", 1, 3 },	 { "/dev/zero", 1, 5 },	   { "/dev/full", 1, 7 },
+	{ "/dev/random", 1, 8 }, { "/dev/urandom", 1, 9 }, { "/dev/tty", 5, 0 },
+};
+
+#define NUM_DEFAULT_DEVICES (sizeof(default_devices) / sizeof(*default_devices))
+
+static bool plan_guest_has(char type, unsigned int major, unsigned int minor)
+{
+	for (size_t i = 0; i < sizeof(guest_devices) / sizeof(*guest_devices); i++)
+		if (type == 'c' && guest_devices[i].major == major && guest_devices[i].minor == minor)
+			return true;
+	return type == 'p';
+}
+
+static bool plan_device_is_known(const struct launch_plan *plan, const char *path)
+{
+	for (size_t i = 0; i < plan->num_devices; i++)
+		if (!strcmp(plan->devices[i].path, path))
+			return true;
+	return false;
+}
+
+/* The guest has one GPU, whatever the host's nodes are called. */
+static void plan_gpu_device(struct launch_plan *plan, const struct oci_device *d, const char *host)
+{
+	const bool render = d->minor >= DRM_RENDER_MINOR;
+	char *path = render ? (char *)"/dev/dri/renderD128" : (char *)"/dev/dri/card0";
+
+	plan->gpu_nodes[plan->num_gpu_nodes++] =
+		(struct launch_gpu_node){ host, d->major, d->minor };
+	if (plan_device_is_known(plan, path))
+		return;
+	plan->devices[plan->num_devices++] = (struct agent_device){
+		.kind = render ? AGENT_DEVICE_GPU_RENDER : AGENT_DEVICE_GPU_CARD,
+		.mode = S_IFCHR | d->mode, .uid = d->uid, .gid = d->gid, .path = path,
+	};
+}
+
+/* 1: the guest has it now; 0: it cannot */
+static int plan_device(struct launch_plan *plan, const struct oci_device *d, const char *host)
+{
+	const mode_t kind = d->type == 'p' ? S_IFIFO : S_IFCHR;
+
+	if (d->type == 'c' && d->major == DRM_MAJOR) {
+		plan_gpu_device(plan, d, host);
+		return 1;
+	}
+	if (!plan_guest_has(d->type, d->major, d->minor))
+		return 0;
+	if (!plan_device_is_known(plan, d->path))
+		plan->devices[plan->num_devices++] = (struct agent_device){
+			.kind = AGENT_DEVICE_NODE, .mode = kind | d->mode, .major = d->major,
+			.minor = d->minor, .uid = d->uid, .gid = d->gid, .path = d->path,
+		};
+	return 1;
+}
+
+static int plan_devices(const struct oci_spec *spec, struct launch_plan *plan, struct error **err)
+{
+	for (size_t i = 0; i < spec->num_devices; i++) {
+		const struct oci_device *d = &spec->devices[i];
+
+		if (plan_device(plan, d, d->path))
+			continue;
+		if (!spec->resources.all_devices)
+			return error_set(err, 0, "linux.devices[%zu]: %s (%c %u:%u) is a device of "
+					 "the host, and the microVM has no such device", i, d->path,
+					 d->type, d->major, d->minor);
+		log_info("linux.devices[%zu]: %s is not there in the microVM", i, d->path);
+	}
+	return 0;
+}
+
+static void plan_default_devices(struct launch_plan *plan)
+{
+	for (size_t i = 0; i < NUM_DEFAULT_DEVICES; i++) {
+		if (plan_device_is_known(plan, default_devices[i].path))
+			continue;
+		plan->devices[plan->num_devices++] = (struct agent_device){
+			.kind = AGENT_DEVICE_NODE, .mode = S_IFCHR | 0666,
+			.major = default_devices[i].major, .minor = default_devices[i].minor,
+			.path = (char *)default_devices[i].path,
+		};
+	}
+}
+
+static struct agent_mount *plan_mount(struct launch_plan *plan, const struct oci_mount_plan *m)
+{
+	struct agent_mount *out = &plan->mounts[plan->num_mounts++];
+
+	*out = (struct agent_mount){
+		.kind = AGENT_MOUNT_FS, .flags = m->flags, .clear_flags = m->clear_flags,
+		.propagation = (uint32_t)m->propagation, .tmpcopyup = m->tmpcopyup,
+		.source = (char *)m->source, .destination = (char *)m->destination,
+		.type = (char *)m->type, .data = m->data,
+	};
+	return out;
+}
+
+static int plan_export(struct launch_plan *plan, const struct oci_mount_plan *m, const char *path,
+		       struct arena *arena, struct error **err)
+{
+	struct agent_mount *out = plan_mount(plan, m);
+
+	out->kind = AGENT_MOUNT_EXPORT;
+	out->type = (char *)"";
+	out->data = (char *)"";
+	out->source = arena_printf(arena, "%zu", plan->num_exports);
+	plan->exports[plan->num_exports++] = (struct oci_export_mount){ *m, path };
+	return out->source ? 0 : error_set(err, ENOMEM, "mounts");
+}
+
+/* A bind mount of a device node, a socket or a FIFO: what cannot pass through a file server. */
+static int plan_special(struct launch_plan *plan, const struct oci_mount_plan *m, size_t index,
+			const char *path, const struct stat *st, struct error **err)
+{
+	const struct oci_device d = {
+		.type = S_ISCHR(st->st_mode) ? 'c' : 'b', .path = (char *)m->destination,
+		.major = major(st->st_rdev), .minor = minor(st->st_rdev),
+		.mode = st->st_mode & 07777, .uid = st->st_uid, .gid = st->st_gid,
+	};
+
+	if (S_ISSOCK(st->st_mode) || S_ISFIFO(st->st_mode))
+		return error_set(err, 0, "mounts[%zu].source: %s is a %s of the host's and cannot be "
+				 "shared with a microVM", index, path,
+				 S_ISSOCK(st->st_mode) ? "socket" : "FIFO");
+	if (plan_device(plan, &d, path))
+		return 0;
+	return error_set(err, 0, "mounts[%zu].source: %s is a device of the host, and the microVM "
+			 "has no such device", index, path);
+}
+
+/* See launch_plan(). The host's own /dev/shm is not the engine's work. */
+static bool plan_is_own_shm(const struct oci_spec *spec, const struct oci_mount_plan *m,
+			    const char *path)
+{
+	const struct oci_namespace *ipc = oci_spec_namespace(spec, CLONE_NEWIPC);
+	const char *name = strrchr(path, '/');
+	struct statfs fs;
+
+	return ipc && !ipc->path && !strcmp(m->destination, "/dev/shm") && name &&
+	       !strcmp(name, "/shm") && strcmp(path, "/dev/shm") && !statfs(path, &fs) &&
+	       (unsigned long)fs.f_type == TMPFS_MAGIC;
+}
+
+static int plan_shm(struct launch_plan *plan, const struct oci_mount_plan *m, const char *path,
+		    struct arena *arena, struct error **err)
+{
+	struct agent_mount *out = plan_mount(plan, m);
+	struct statvfs fs;
+
+	if (statvfs(path, &fs) < 0)
+		return error_set(err, errno, "cannot look at %s", path);
+	out->source = (char *)"shm";
+	out->type = (char *)"tmpfs";
+	out->data = arena_printf(arena, "mode=1777,size=%llu",
+				 (unsigned long long)fs.f_blocks * fs.f_frsize);
+	return out->data ? 0 : error_set(err, ENOMEM, "mounts");
+}
+
+static int plan_bind(const struct oci_spec *spec, struct launch_plan *plan,
+		     const struct oci_mount_plan *m, size_t index, const char *bundle,
+		     struct arena *arena, struct error **err)
+{
+	const char *path = m->source;
+	struct stat st;
+
+	if (*path != '/')
+		path = arena_printf(arena, "%s/%s", bundle, path);
+	if (!path)
+		return error_set(err, ENOMEM, "mounts[%zu]", index);
+	if (stat(path, &st) < 0)
+		return error_set(err, errno, "mounts[%zu].source: %s", index, path);
+	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
+		return plan_special(plan, m, index, path, &st, err);
+	if (plan_is_own_shm(spec, m, path))
+		return plan_shm(plan, m, path, arena, err);
+	return plan_export(plan, m, path, arena, err);
+}
+
+static int plan_mounts(const struct oci_spec *spec, const char *bundle, struct arena *arena,
+		       struct launch_plan *plan, struct error **err)
+{
+	for (size_t i = 0; i < spec->num_mounts; i++) {
+		struct oci_mount_plan m;
+		int r = 0;
+
+		if (oci_mount_plan(&spec->mounts[i], i, arena, &m, err) < 0)
+			return -1;
+		if (m.where == OCI_MOUNT_GUEST)
+			plan_mount(plan, &m);
+		else if (m.where == OCI_MOUNT_OVERLAY)
+			r = plan_export(plan, &m, NULL, arena, err);
+		else
+			r = plan_bind(spec, plan, &m, i, bundle, arena, err);
+		if (r < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int launch_plan(const struct oci_spec *spec, const char *bundle, struct arena *arena,
+		struct launch_plan *plan, struct error **err)
+{
+	/* Each entry of either list can become one device and one GPU node at most. */
+	const size_t most = spec->num_mounts + spec->num_devices;
+
+	*plan = (struct launch_plan){
+		.mounts = arena_alloc(arena, spec->num_mounts, sizeof(*plan->mounts)),
+		.exports = arena_alloc(arena, spec->num_mounts, sizeof(*plan->exports)),
+		.devices = arena_alloc(arena, most + NUM_DEFAULT_DEVICES, sizeof(*plan->devices)),
+		.gpu_nodes = arena_alloc(arena, most, sizeof(*plan->gpu_nodes)),
+	};
+	if (!plan->mounts || !plan->exports || !plan->devices || !plan->gpu_nodes)
+		return error_set(err, ENOMEM, "cannot plan the container");
+	if (plan_devices(spec, plan, err) < 0 ||
+	    plan_mounts(spec, bundle, arena, plan, err) < 0)
+		return -1;
+	plan_default_devices(plan);
+	return 0;
+}

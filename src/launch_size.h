@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef LAUNCH_SIZE_H
+#define LAUNCH_SIZE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct error;
+struct oci_spec;
+
+/** struct launch_size - how large a machine */
+struct launch_size {
+	uint64_t ram_bytes;  /* a multiple of 2 MiB */
+	uint32_t vcpus;
+	uint64_t room;	     /* bytes that the host's memory.max allows beside the container's limit */
+	uint64_t gpu_window; /* bytes of address space for the GPU's host-visible memory; 0: no GPU */
+};
+
+/**
+ * launch_size() - from linux.resources and the annotations krun.ram_mib and krun.cpus
+ *
+ * RAM is the container's memory limit and what the guest kernel needs beside it, else 2 GiB.
+ * Virtual CPUs are the quota rounded up, else the cpuset's size, else the host's. Annotations go
+ * before both. Return: 0, or -1 with an error that names the field.
+ */
+int launch_size(const struct oci_spec *spec, bool gpu, struct launch_size *size,
+		struct error **err);
+
+/** cpu_list_count() - how many CPUs a list like "0-3,7" names; -1 when it is malformed */
+int cpu_list_count(const char *list);
+
+#endif
