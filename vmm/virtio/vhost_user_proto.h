@@ -56,6 +56,7 @@ enum vhost_user_request {
 	VHOST_USER_REM_MEM_REG = 38,	      /* likewise */
 	VHOST_USER_SET_STATUS = 39,	      /* u64 */
 	VHOST_USER_GET_STATUS = 40,	      /* reply: u64 */
+	VHOST_USER_GET_SHMEM_CONFIG = 44,     /* reply: sizes of the shared-memory regions */
 };
 
 /* Back end to front end, on the socket that SET_BACKEND_REQ_FD brought. */

@@ -32,7 +32,7 @@
 
 #define VHU_BASE_FEATURES                                                              \
 	(1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_RING_F_EVENT_IDX |               \
-	 1ULL << VIRTIO_RING_F_INDIRECT_DESC | 1ULL << VHU_F_PROTOCOL_FEATURES)
+	 1ULL << VIRTIO_RING_F_INDIRECT_DESC | 1ULL << VHOST_USER_F_PROTOCOL_FEATURES)
 
 uint64_t vhu_offered_features(const struct vhu *vhu)
 {
@@ -321,5 +321,5 @@ void vhu_queue_broken(struct vhu *vhu, unsigned int index, const char *why)
 
 uint64_t vhu_features(const struct vhu *vhu)
 {
-	return vhu->features & ~(1ULL << VHU_F_PROTOCOL_FEATURES);
+	return vhu->features & ~(1ULL << VHOST_USER_F_PROTOCOL_FEATURES);
 }

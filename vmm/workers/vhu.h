@@ -47,7 +47,7 @@ void vhu_free(struct vhu *vhu);
 /** vhu_run() - serve until the front end goes away (0) or breaks the protocol (-errno) */
 int vhu_run(struct vhu *vhu);
 
-/** vhu_wake() - from any thread or signal handler: have ops->woken() called on vhu_run()'s thread */
+/** vhu_wake() - from any thread or signal handler: ops->woken() is called on vhu_run()'s thread */
 void vhu_wake(struct vhu *vhu);
 
 /** vhu_watch_fd() - also call @fn(data) on vhu_run()'s thread when @fd is readable; 0 or -errno */
@@ -60,7 +60,7 @@ struct virtqueue *vhu_queue(struct vhu *vhu, unsigned int index);
 /** vhu_push() - virtqueue_push() and, when the driver wants it, the call eventfd */
 void vhu_push(struct vhu *vhu, unsigned int index, uint16_t head, uint32_t len);
 
-/** vhu_queue_broken() - a malformed chain: stop the queue, tell the front end (eventfd err), warn */
+/** vhu_queue_broken() - a malformed chain: give the queue up, tell the front end (err), warn */
 void vhu_queue_broken(struct vhu *vhu, unsigned int index, const char *why);
 
 /** vhu_features() - the virtio features the driver accepted */

@@ -19,7 +19,7 @@
 /* Send @msg's payload back as the answer to it. */
 static int vhu_reply(struct vhu *vhu, struct vhu_msg *msg, uint32_t size)
 {
-	msg->hdr.flags = VHU_VERSION | VHU_FLAG_REPLY;
+	msg->hdr.flags = VHOST_USER_VERSION | VHOST_USER_FLAG_REPLY;
 	msg->hdr.size = size;
 	return vhu_msg_send(vhu->sock, msg, -1);
 }
@@ -45,7 +45,7 @@ static int vhu_set_features(struct vhu *vhu, struct vhu_msg *msg)
 		if (vhu->queues[i].vq.ready)
 			return -EBUSY;
 		/* Without the bit there is no SET_VRING_ENABLE: rings begin enabled. */
-		if (!(features & VHU_BIT(VHU_F_PROTOCOL_FEATURES)))
+		if (!(features & VHU_BIT(VHOST_USER_F_PROTOCOL_FEATURES)))
 			vhu->queues[i].enabled = true;
 	}
 	vhu->features = features;
@@ -54,13 +54,13 @@ static int vhu_set_features(struct vhu *vhu, struct vhu_msg *msg)
 
 static uint64_t vhu_offered_protocol_features(const struct vhu *vhu)
 {
-	uint64_t f = VHU_BIT(VHU_PROTOCOL_F_MQ) | VHU_BIT(VHU_PROTOCOL_F_REPLY_ACK);
+	uint64_t f = VHU_BIT(VHOST_USER_PROTOCOL_F_MQ) | VHU_BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK);
 
 	if (vhu->ops->backend_channel)
-		f |= VHU_BIT(VHU_PROTOCOL_F_BACKEND_REQ) | VHU_BIT(VHU_PROTOCOL_F_BACKEND_SEND_FD) |
-		     VHU_BIT(VHU_PROTOCOL_F_SHMEM);
+		f |= VHU_BIT(VHOST_USER_PROTOCOL_F_BACKEND_REQ) | VHU_BIT(VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD) |
+		     VHU_BIT(VHOST_USER_PROTOCOL_F_SHMEM);
 	if (vhu->ops->get_config)
-		f |= VHU_BIT(VHU_PROTOCOL_F_CONFIG);
+		f |= VHU_BIT(VHOST_USER_PROTOCOL_F_CONFIG);
 	return f;
 }
 
@@ -99,29 +99,29 @@ static int vhu_reset_owner(struct vhu *vhu, struct vhu_msg *msg)
 	return 0;
 }
 
-static int vhu_map_memory(struct vhu *vhu, const struct vhu_mem_table *table, const int *fds)
+static int vhu_map_memory(struct vhu *vhu, const struct vhost_user_memory *table, const int *fds)
 {
 	for (uint32_t i = 0; i < table->count; i++) {
-		const struct vhu_mem_region *r = &table->regions[i];
+		const struct vhost_user_region *r = &table->regions[i];
 		int ret;
 
-		if (r->userspace_addr + r->size < r->userspace_addr)
+		if (r->user_addr + r->size < r->user_addr)
 			return -EINVAL;
 		ret = guest_memory_add(&vhu->mem, r->gpa, r->size, fds[i], r->mmap_offset);
 		if (ret < 0)
 			return ret;
-		vhu->user_addr[i] = r->userspace_addr;
+		vhu->user_addr[i] = r->user_addr;
 	}
 	return 0;
 }
 
 static int vhu_set_mem_table(struct vhu *vhu, struct vhu_msg *msg)
 {
-	const struct vhu_mem_table *table = &msg->payload.mem;
-	const size_t head = offsetof(struct vhu_mem_table, regions);
+	const struct vhost_user_memory *table = &msg->payload.mem;
+	const size_t head = offsetof(struct vhost_user_memory, regions);
 	int r;
 
-	if (msg->hdr.size < head || table->count > VHU_MAX_MEM_REGIONS ||
+	if (msg->hdr.size < head || table->count > VHOST_USER_MAX_REGIONS ||
 	    msg->hdr.size != head + table->count * sizeof(table->regions[0]) ||
 	    msg->nfds != table->count)
 		return -EPROTO;
@@ -170,7 +170,7 @@ static int vhu_user_to_gpa(const struct vhu *vhu, uint64_t addr, uint64_t *gpa)
 
 static int vhu_set_vring_addr(struct vhu *vhu, struct vhu_msg *msg)
 {
-	const struct vhu_vring_addr *a = &msg->payload.addr;
+	const struct vhost_user_vring_addr *a = &msg->payload.addr;
 	struct vhu_queue *q = vhu_queue_get(vhu, a->index);
 
 	if (!q || a->flags)
@@ -219,11 +219,11 @@ static int vhu_vring_fd(struct vhu_msg *msg, unsigned int *index, int *fd)
 {
 	const uint64_t v = msg->payload.u64;
 
-	if (v & ~(uint64_t)(VHU_VRING_FD_INDEX_MASK | VHU_VRING_FD_NONE))
+	if (v & ~(uint64_t)(VHOST_USER_VRING_INDEX_MASK | VHOST_USER_VRING_NOFD))
 		return -EINVAL;
-	if (msg->nfds != (v & VHU_VRING_FD_NONE ? 0 : 1))
+	if (msg->nfds != (v & VHOST_USER_VRING_NOFD ? 0 : 1))
 		return -EPROTO;
-	*index = (unsigned int)(v & VHU_VRING_FD_INDEX_MASK);
+	*index = (unsigned int)(v & VHOST_USER_VRING_INDEX_MASK);
 	*fd = msg->nfds ? steal_fd(&msg->fds[0]) : -1;
 	return 0;
 }
@@ -313,12 +313,12 @@ static int vhu_set_backend_req_fd(struct vhu *vhu, struct vhu_msg *msg)
 
 static int vhu_get_config(struct vhu *vhu, struct vhu_msg *msg)
 {
-	struct vhu_config *c = &msg->payload.config;
-	const size_t head = offsetof(struct vhu_config, region);
-	uint8_t space[VHU_CONFIG_MAX] = { 0 };
+	struct vhost_user_config *c = &msg->payload.config;
+	const size_t head = offsetof(struct vhost_user_config, region);
+	uint8_t space[VHOST_USER_MAX_CONFIG] = { 0 };
 	size_t len;
 
-	if (msg->hdr.size < head || c->size > VHU_CONFIG_MAX || msg->hdr.size != head + c->size)
+	if (msg->hdr.size < head || c->size > VHOST_USER_MAX_CONFIG || msg->hdr.size != head + c->size)
 		return -EPROTO;
 	len = vhu->ops->get_config ? vhu->ops->get_config(vhu->data, space, sizeof(space)) : 0;
 	if (c->offset > len || c->size > len - c->offset)
@@ -344,25 +344,25 @@ struct vhu_handler {
 };
 
 static const struct vhu_handler vhu_handlers[] = {
-	[VHU_GET_FEATURES] = { vhu_get_features, 0, false, true },
-	[VHU_SET_FEATURES] = { vhu_set_features, 8, false, false },
-	[VHU_SET_OWNER] = { vhu_set_owner, 0, false, false },
-	[VHU_RESET_OWNER] = { vhu_reset_owner, 0, false, false },
-	[VHU_SET_MEM_TABLE] = { vhu_set_mem_table, VHU_SIZE_ANY, true, false },
-	[VHU_SET_VRING_NUM] = { vhu_set_vring_num, 8, false, false },
-	[VHU_SET_VRING_ADDR] = { vhu_set_vring_addr, 40, false, false },
-	[VHU_SET_VRING_BASE] = { vhu_set_vring_base, 8, false, false },
-	[VHU_GET_VRING_BASE] = { vhu_get_vring_base, 8, false, true },
-	[VHU_SET_VRING_KICK] = { vhu_set_vring_kick, 8, true, false },
-	[VHU_SET_VRING_CALL] = { vhu_set_vring_call, 8, true, false },
-	[VHU_SET_VRING_ERR] = { vhu_set_vring_err, 8, true, false },
-	[VHU_GET_PROTOCOL_FEATURES] = { vhu_get_protocol_features, 0, false, true },
-	[VHU_SET_PROTOCOL_FEATURES] = { vhu_set_protocol_features, 8, false, false },
-	[VHU_GET_QUEUE_NUM] = { vhu_get_queue_num, 0, false, true },
-	[VHU_SET_VRING_ENABLE] = { vhu_set_vring_enable, 8, false, false },
-	[VHU_SET_BACKEND_REQ_FD] = { vhu_set_backend_req_fd, 0, true, false },
-	[VHU_GET_CONFIG] = { vhu_get_config, VHU_SIZE_ANY, false, true },
-	[VHU_GET_SHMEM_CONFIG] = { vhu_get_shmem_config, 0, false, true },
+	[VHOST_USER_GET_FEATURES] = { vhu_get_features, 0, false, true },
+	[VHOST_USER_SET_FEATURES] = { vhu_set_features, 8, false, false },
+	[VHOST_USER_SET_OWNER] = { vhu_set_owner, 0, false, false },
+	[VHOST_USER_RESET_OWNER] = { vhu_reset_owner, 0, false, false },
+	[VHOST_USER_SET_MEM_TABLE] = { vhu_set_mem_table, VHU_SIZE_ANY, true, false },
+	[VHOST_USER_SET_VRING_NUM] = { vhu_set_vring_num, 8, false, false },
+	[VHOST_USER_SET_VRING_ADDR] = { vhu_set_vring_addr, 40, false, false },
+	[VHOST_USER_SET_VRING_BASE] = { vhu_set_vring_base, 8, false, false },
+	[VHOST_USER_GET_VRING_BASE] = { vhu_get_vring_base, 8, false, true },
+	[VHOST_USER_SET_VRING_KICK] = { vhu_set_vring_kick, 8, true, false },
+	[VHOST_USER_SET_VRING_CALL] = { vhu_set_vring_call, 8, true, false },
+	[VHOST_USER_SET_VRING_ERR] = { vhu_set_vring_err, 8, true, false },
+	[VHOST_USER_GET_PROTOCOL_FEATURES] = { vhu_get_protocol_features, 0, false, true },
+	[VHOST_USER_SET_PROTOCOL_FEATURES] = { vhu_set_protocol_features, 8, false, false },
+	[VHOST_USER_GET_QUEUE_NUM] = { vhu_get_queue_num, 0, false, true },
+	[VHOST_USER_SET_VRING_ENABLE] = { vhu_set_vring_enable, 8, false, false },
+	[VHOST_USER_SET_BACKEND_REQ_FD] = { vhu_set_backend_req_fd, 0, true, false },
+	[VHOST_USER_GET_CONFIG] = { vhu_get_config, VHU_SIZE_ANY, false, true },
+	[VHOST_USER_GET_SHMEM_CONFIG] = { vhu_get_shmem_config, 0, false, true },
 };
 
 static const struct vhu_handler *vhu_handler(uint32_t request)
@@ -376,8 +376,8 @@ int vhu_handle(struct vhu *vhu, struct vhu_msg *msg)
 {
 	const uint32_t request = msg->hdr.request;
 	const struct vhu_handler *h = vhu_handler(request);
-	const bool ack = (vhu->protocol_features & VHU_BIT(VHU_PROTOCOL_F_REPLY_ACK)) &&
-			 (msg->hdr.flags & VHU_FLAG_NEED_REPLY);
+	const bool ack = (vhu->protocol_features & VHU_BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK)) &&
+			 (msg->hdr.flags & VHOST_USER_FLAG_NEED_REPLY);
 	int r = -ENOTSUP;
 
 	if (h && ((h->size != VHU_SIZE_ANY && h->size != msg->hdr.size) ||

@@ -28,10 +28,10 @@ struct vhu {
 	int sock;	  /* owned */
 	int backend_sock; /* owned; -1 until SET_BACKEND_REQ_FD */
 	int epoll_fd, wake_fd; /* owned */
-	uint64_t features; /* acknowledged, VHU_F_PROTOCOL_FEATURES included */
+	uint64_t features; /* acknowledged, VHOST_USER_F_PROTOCOL_FEATURES included */
 	uint64_t protocol_features;
 	struct guest_memory mem;
-	uint64_t user_addr[VHU_MAX_MEM_REGIONS]; /* of mem.regions, as the front end sees them */
+	uint64_t user_addr[VHOST_USER_MAX_REGIONS]; /* of mem.regions, as the front end sees them */
 	struct vhu_queue queues[VHU_MAX_QUEUES];
 	struct vhu_watch *watches; /* owned */
 	uint64_t next_watch_id;

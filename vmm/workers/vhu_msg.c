@@ -68,7 +68,7 @@ int vhu_msg_recv(int sock, struct vhu_msg *msg)
 	msg->nfds = 0;
 	memset(&msg->payload, 0, sizeof(msg->payload));
 	r = vhu_msg_recv_header(sock, msg);
-	if (r == 1 && ((msg->hdr.flags & VHU_FLAG_VERSION_MASK) != VHU_VERSION ||
+	if (r == 1 && ((msg->hdr.flags & VHOST_USER_FLAG_VERSION_MASK) != VHOST_USER_VERSION ||
 		       msg->hdr.size > sizeof(msg->payload)))
 		r = -EPROTO;
 	if (r == 1 && msg->hdr.size) {

@@ -5,11 +5,32 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "vmm/workers/vhu_proto.h"
+#include "vmm/virtio/vhost_user_proto.h"
+
+#define VHU_MAX_FDS VHOST_USER_MAX_REGIONS
+
+/* What GET_SHMEM_CONFIG is answered with. */
+#define VHU_MAX_SHMEM_REGIONS 256
+
+struct vhu_shmem_config {
+	uint32_t count;
+	uint32_t padding;
+	uint64_t sizes[VHU_MAX_SHMEM_REGIONS];
+};
+
+union vhu_payload {
+	uint64_t u64;
+	struct vhost_user_vring_state state;
+	struct vhost_user_vring_addr addr;
+	struct vhost_user_memory mem;
+	struct vhost_user_config config;
+	struct vhu_shmem_config shmem;
+	struct vhost_user_mmap mmap;
+};
 
 /** struct vhu_msg - one message; fds that came with it are owned, close-on-exec */
 struct vhu_msg {
-	struct vhu_header hdr;
+	struct vhost_user_header hdr;
 	union vhu_payload payload;
 	int fds[VHU_MAX_FDS];
 	size_t nfds;
