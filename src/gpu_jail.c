@@ -425,6 +425,7 @@ static int jail_enter(const struct gpu_jail *jail, const char *layer, const char
 	bool bound = false;
 
 	umask(022);
+	setsid();
 	jail_reset_signals();
 	if (uid && jail_map_ids(uid, gid, err) < 0)
 		return -1;
@@ -487,6 +488,8 @@ int gpu_render_server_spawn(const struct gpu_jail *jail, pid_t *pid, struct erro
 	if (!server)
 		return error_set(err, 0, "virgl_render_server is missing: install virglrenderer's "
 					 "server (Debian package: virgl-server)");
+	if (access(layer, R_OK | X_OK) < 0)
+		return error_set(err, errno, "the Vulkan layer in %s is missing", layer);
 	if (pipe2(sync, O_CLOEXEC) < 0)
 		return error_set(err, errno, "cannot make a pipe");
 	if (pipe2(report, O_CLOEXEC) < 0) {

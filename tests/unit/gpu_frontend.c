@@ -25,7 +25,7 @@
 static void send_message(struct gpu_frontend *fe, uint32_t request, const void *payload, size_t size,
 			 int fd)
 {
-	struct vhu_msg msg = { .hdr = { request, VHU_VERSION, (uint32_t)size } };
+	struct vhu_msg msg = { .hdr = { request, VHOST_USER_VERSION, (uint32_t)size } };
 
 	memcpy(&msg.payload, payload, size);
 	assert_int_equal(vhu_msg_send(fe->sock, &msg, fd), 0);
@@ -48,31 +48,31 @@ static uint64_t get_u64(struct gpu_frontend *fe, uint32_t request)
 
 static void send_state(struct gpu_frontend *fe, uint32_t request, uint32_t num)
 {
-	const struct vhu_vring_state state = { 0, num };
+	const struct vhost_user_vring_state state = { 0, num };
 
 	send_message(fe, request, &state, sizeof(state), -1);
 }
 
 void gpu_frontend_start_queue(struct gpu_frontend *fe)
 {
-	const struct vhu_vring_addr addr = { .desc = DESC, .avail = AVAIL, .used = USED };
+	const struct vhost_user_vring_addr addr = { .desc = DESC, .avail = AVAIL, .used = USED };
 
 	memset(fe->ram + DESC, 0, 0x3000);
 	fe->avail_idx = fe->used_seen = 0;
-	send_state(fe, VHU_SET_VRING_NUM, QUEUE_SIZE);
-	send_message(fe, VHU_SET_VRING_ADDR, &addr, sizeof(addr), -1);
-	send_state(fe, VHU_SET_VRING_BASE, 0);
-	send_u64(fe, VHU_SET_VRING_CALL, 0, fe->call_fd);
-	send_u64(fe, VHU_SET_VRING_KICK, 0, fe->kick_fd);
-	send_state(fe, VHU_SET_VRING_ENABLE, 1);
+	send_state(fe, VHOST_USER_SET_VRING_NUM, QUEUE_SIZE);
+	send_message(fe, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), -1);
+	send_state(fe, VHOST_USER_SET_VRING_BASE, 0);
+	send_u64(fe, VHOST_USER_SET_VRING_CALL, 0, fe->call_fd);
+	send_u64(fe, VHOST_USER_SET_VRING_KICK, 0, fe->kick_fd);
+	send_state(fe, VHOST_USER_SET_VRING_ENABLE, 1);
 }
 
 void gpu_frontend_connect(struct gpu_frontend *fe, int sock)
 {
-	const uint64_t protocol = 1ull << VHU_PROTOCOL_F_BACKEND_REQ |
-				  1ull << VHU_PROTOCOL_F_BACKEND_SEND_FD |
-				  1ull << VHU_PROTOCOL_F_SHMEM | 1ull << VHU_PROTOCOL_F_REPLY_ACK;
-	struct vhu_mem_table mem = { .count = 1, .regions = { { .size = RAM_SIZE } } };
+	const uint64_t protocol = 1ull << VHOST_USER_PROTOCOL_F_BACKEND_REQ |
+				  1ull << VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD |
+				  1ull << VHOST_USER_PROTOCOL_F_SHMEM | 1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK;
+	struct vhost_user_memory mem = { .count = 1, .regions = { { .size = RAM_SIZE } } };
 	int channel[2];
 
 	memset(fe, 0, sizeof(*fe));
@@ -87,14 +87,14 @@ void gpu_frontend_connect(struct gpu_frontend *fe, int sock)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel), 0);
 	fe->backend = channel[0];
 
-	send_message(fe, VHU_SET_OWNER, "", 0, -1);
-	send_u64(fe, VHU_SET_FEATURES, get_u64(fe, VHU_GET_FEATURES) & ~(1ull << VIRTIO_RING_F_EVENT_IDX),
+	send_message(fe, VHOST_USER_SET_OWNER, "", 0, -1);
+	send_u64(fe, VHOST_USER_SET_FEATURES, get_u64(fe, VHOST_USER_GET_FEATURES) & ~(1ull << VIRTIO_RING_F_EVENT_IDX),
 		 -1);
-	assert_int_equal(get_u64(fe, VHU_GET_PROTOCOL_FEATURES) & protocol, protocol);
-	send_u64(fe, VHU_SET_PROTOCOL_FEATURES, protocol, -1);
-	send_message(fe, VHU_SET_BACKEND_REQ_FD, "", 0, channel[1]);
+	assert_int_equal(get_u64(fe, VHOST_USER_GET_PROTOCOL_FEATURES) & protocol, protocol);
+	send_u64(fe, VHOST_USER_SET_PROTOCOL_FEATURES, protocol, -1);
+	send_message(fe, VHOST_USER_SET_BACKEND_REQ_FD, "", 0, channel[1]);
 	close(channel[1]);
-	send_message(fe, VHU_SET_MEM_TABLE, &mem, 8 + sizeof(mem.regions[0]), fe->memfd);
+	send_message(fe, VHOST_USER_SET_MEM_TABLE, &mem, 8 + sizeof(mem.regions[0]), fe->memfd);
 	gpu_frontend_start_queue(fe);
 }
 
@@ -102,9 +102,9 @@ void gpu_frontend_stop_queue(struct gpu_frontend *fe)
 {
 	struct vhu_msg reply;
 
-	send_state(fe, VHU_GET_VRING_BASE, 0);
+	send_state(fe, VHOST_USER_GET_VRING_BASE, 0);
 	assert_int_equal(vhu_msg_recv(fe->sock, &reply), 1);
-	assert_int_equal(reply.hdr.request, VHU_GET_VRING_BASE);
+	assert_int_equal(reply.hdr.request, VHOST_USER_GET_VRING_BASE);
 }
 
 void gpu_frontend_disconnect(struct gpu_frontend *fe)
@@ -122,7 +122,7 @@ void gpu_frontend_disconnect(struct gpu_frontend *fe)
 static void serve_backend(struct gpu_frontend *fe)
 {
 	struct vhu_msg msg;
-	const struct vhu_mmap *map = &msg.payload.mmap;
+	const struct vhost_user_mmap *map = &msg.payload.mmap;
 	uint64_t failed = 0;
 	void *at;
 
@@ -131,7 +131,7 @@ static void serve_backend(struct gpu_frontend *fe)
 	assert_int_equal(map->shmid, GPU_SHM_HOST_VISIBLE);
 	assert_true(map->len && map->shm_offset <= GPU_FRONTEND_WINDOW &&
 		    map->len <= GPU_FRONTEND_WINDOW - map->shm_offset);
-	if (msg.hdr.request == VHU_BACKEND_SHMEM_MAP) {
+	if (msg.hdr.request == VHOST_USER_BACKEND_SHMEM_MAP) {
 		assert_int_equal(msg.nfds, 1);
 		failed = fe->refuse_maps;
 		at = failed ? NULL :
@@ -140,14 +140,14 @@ static void serve_backend(struct gpu_frontend *fe)
 		assert_true(at != MAP_FAILED);
 		fe->maps++;
 	} else {
-		assert_int_equal(msg.hdr.request, VHU_BACKEND_SHMEM_UNMAP);
+		assert_int_equal(msg.hdr.request, VHOST_USER_BACKEND_SHMEM_UNMAP);
 		at = mmap(fe->window + map->shm_offset, map->len, PROT_NONE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 		assert_true(at != MAP_FAILED);
 		fe->unmaps++;
 	}
 	vhu_msg_release(&msg);
-	msg.hdr.flags = VHU_VERSION | VHU_FLAG_REPLY;
+	msg.hdr.flags = VHOST_USER_VERSION | VHOST_USER_FLAG_REPLY;
 	msg.hdr.size = sizeof(uint64_t);
 	msg.payload.u64 = failed;
 	assert_int_equal(vhu_msg_send(fe->backend, &msg, -1), 0);

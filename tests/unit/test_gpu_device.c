@@ -95,8 +95,8 @@ static int start(void **state)
 {
 	const struct gpu_node node = { "/dev/dri/renderD128", 0 };
 	const struct gpu_request req = { .nodes = &node, .count = 1, .annotation = "software" };
-	struct gpu_jail jail = { .log_fd = STDERR_FILENO, .cgroup_fd = -1,
-				 .layer = getenv("KRUN_GPU_TEST_LAYER") };
+	/* No Vulkan instance is made here, so the layer need not be there: any directory will do. */
+	struct gpu_jail jail = { .log_fd = STDERR_FILENO, .cgroup_fd = -1, .layer = "/usr/share" };
 	struct error *err = NULL;
 	struct gpu_choice choice;
 	int server[2], sock[2];
