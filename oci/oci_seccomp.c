@@ -225,7 +225,7 @@ static int seccomp_fill(scmp_filter_ctx ctx, const struct oci_seccomp *s, uint32
 			struct error **err)
 {
 	for (size_t i = 0; s->architectures && s->architectures[i]; i++) {
-		uint32_t arch;
+		uint32_t arch = 0;
 		int r;
 
 		word_find(arches, s->architectures[i], &arch);
