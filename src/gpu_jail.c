@@ -111,9 +111,9 @@ static int jail_make_mount_point(const char *relative, const struct stat *st)
 }
 
 /*
- * Binds @path at its own place in the new root, unless it is there already or not on this host. What
- * is mounted below it comes along, except for /sys, where that is other file systems; but without
- * privileges the kernel insists.
+ * Binds @path at its own place in the new root, unless it is there already or not on this host.
+ * What is mounted below it comes along, except for /sys, where that is other file systems; but
+ * without privileges the kernel insists.
  */
 static int jail_bind(const char *path, uint64_t attributes, struct error **err)
 {
@@ -271,7 +271,8 @@ static int jail_drop_user(uid_t uid, struct error **err)
 	/* The bounding set first: later there is no capability left to change it with. */
 	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
 		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
-	if (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0) {
+	if (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 ||
+	    setresuid(uid, uid, uid) < 0) {
 		/* The user namespace we are in does not map that many ids. */
 		if (errno == EINVAL)
 			return 0;

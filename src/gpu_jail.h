@@ -2,7 +2,7 @@
 #ifndef SRC_GPU_JAIL_H
 #define SRC_GPU_JAIL_H
 
-/* Starts virgl_render_server, the one process that may touch the GPU, with nothing else in reach. */
+/* Starts virgl_render_server, the one process that may touch the GPU, with no more in reach. */
 
 #include <sys/types.h>
 

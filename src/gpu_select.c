@@ -287,7 +287,8 @@ int gpu_select(const struct gpu_request *req, const char *root, struct gpu_choic
 	if (req->annotation && !software)
 		return error_set(err, 0, "annotation krun-gpu.device: \"%s\" is not \"software\"",
 				 req->annotation);
-	r = software ? select_software(req, root, out, err) : select_from_nodes(req, root, out, err);
+	r = software ? select_software(req, root, out, err) :
+		       select_from_nodes(req, root, out, err);
 	if (r < 0)
 		gpu_choice_release(out);
 	return r;

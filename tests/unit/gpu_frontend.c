@@ -22,8 +22,8 @@
 #define SLOT_RESPONSE 0x30000
 #define ANSWER_MS 60000
 
-static void send_message(struct gpu_frontend *fe, uint32_t request, const void *payload, size_t size,
-			 int fd)
+static void send_message(struct gpu_frontend *fe, uint32_t request, const void *payload,
+			 size_t size, int fd)
 {
 	struct vhu_msg msg = { .hdr = { request, VHOST_USER_VERSION, (uint32_t)size } };
 
@@ -71,8 +71,10 @@ void gpu_frontend_connect(struct gpu_frontend *fe, int sock)
 {
 	const uint64_t protocol = 1ull << VHOST_USER_PROTOCOL_F_BACKEND_REQ |
 				  1ull << VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD |
-				  1ull << VHOST_USER_PROTOCOL_F_SHMEM | 1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK;
+				  1ull << VHOST_USER_PROTOCOL_F_SHMEM |
+				  1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK;
 	struct vhost_user_memory mem = { .count = 1, .regions = { { .size = RAM_SIZE } } };
+	uint64_t features;
 	int channel[2];
 
 	memset(fe, 0, sizeof(*fe));
@@ -88,8 +90,8 @@ void gpu_frontend_connect(struct gpu_frontend *fe, int sock)
 	fe->backend = channel[0];
 
 	send_message(fe, VHOST_USER_SET_OWNER, "", 0, -1);
-	send_u64(fe, VHOST_USER_SET_FEATURES, get_u64(fe, VHOST_USER_GET_FEATURES) & ~(1ull << VIRTIO_RING_F_EVENT_IDX),
-		 -1);
+	features = get_u64(fe, VHOST_USER_GET_FEATURES) & ~(1ull << VIRTIO_RING_F_EVENT_IDX);
+	send_u64(fe, VHOST_USER_SET_FEATURES, features, -1);
 	assert_int_equal(get_u64(fe, VHOST_USER_GET_PROTOCOL_FEATURES) & protocol, protocol);
 	send_u64(fe, VHOST_USER_SET_PROTOCOL_FEATURES, protocol, -1);
 	send_message(fe, VHOST_USER_SET_BACKEND_REQ_FD, "", 0, channel[1]);
@@ -208,14 +210,16 @@ int gpu_frontend_wait(struct gpu_frontend *fe, int timeout_ms, const void **resp
 uint32_t gpu_frontend_command(struct gpu_frontend *fe, const void *req, size_t len, size_t room,
 			      const void **resp, uint32_t *resp_len)
 {
+	const struct virtio_gpu_ctrl_hdr *hdr;
 	const void *r;
 	uint32_t n;
 
 	gpu_frontend_post(fe, 0, req, len, room);
 	assert_int_equal(gpu_frontend_wait(fe, ANSWER_MS, &r, &n), 0);
+	hdr = r;
 	if (resp)
 		*resp = r;
 	if (resp_len)
 		*resp_len = n;
-	return n >= sizeof(struct virtio_gpu_ctrl_hdr) ? ((const struct virtio_gpu_ctrl_hdr *)r)->type : 0;
+	return n >= sizeof(*hdr) ? hdr->type : 0;
 }

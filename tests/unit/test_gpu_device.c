@@ -95,7 +95,7 @@ static int start(void **state)
 {
 	const struct gpu_node node = { "/dev/dri/renderD128", 0 };
 	const struct gpu_request req = { .nodes = &node, .count = 1, .annotation = "software" };
-	/* No Vulkan instance is made here, so the layer need not be there: any directory will do. */
+	/* No Vulkan instance is made here, so any directory will do as the layer's. */
 	struct gpu_jail jail = { .log_fd = STDERR_FILENO, .cgroup_fd = -1, .layer = "/usr/share" };
 	struct error *err = NULL;
 	struct gpu_choice choice;
@@ -166,7 +166,8 @@ static uint32_t destroy_context(uint32_t id)
 static uint32_t create_blob(uint32_t ctx, uint32_t res, uint64_t size)
 {
 	const struct virtio_gpu_resource_create_blob req = {
-		HDR(RESOURCE_CREATE_BLOB, ctx), .resource_id = res, .blob_mem = VIRTIO_GPU_BLOB_MEM_HOST3D,
+		HDR(RESOURCE_CREATE_BLOB, ctx), .resource_id = res,
+		.blob_mem = VIRTIO_GPU_BLOB_MEM_HOST3D,
 		.blob_flags = VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE, .size = size,
 	};
 
@@ -380,7 +381,7 @@ static void test_garbage_submission(void **state)
 	(void)state;
 	assert_int_equal(create_context(1), VIRTIO_GPU_RESP_OK_NODATA);
 	memset(req.words, 0xff, sizeof(req.words));
-	/* virglrenderer 1.1 takes the first one without looking; the context's process ends of it. */
+	/* virglrenderer 1.1 takes the first one without looking; the context's process ends. */
 	for (int i = 0; RUN(req) != VIRTIO_GPU_RESP_ERR_UNSPEC; i++) {
 		assert_true(i < 100);
 		usleep(10000);
@@ -441,7 +442,8 @@ static void test_bad_requests(void **state)
 static void test_bad_values(void **state)
 {
 	struct virtio_gpu_resource_create_blob blob = {
-		HDR(RESOURCE_CREATE_BLOB, 1), .resource_id = 2, .blob_mem = VIRTIO_GPU_BLOB_MEM_HOST3D,
+		HDR(RESOURCE_CREATE_BLOB, 1), .resource_id = 2,
+		.blob_mem = VIRTIO_GPU_BLOB_MEM_HOST3D,
 		.blob_flags = 1, .size = PAGE,
 	};
 	struct virtio_gpu_ctx_create ctx = { HDR(CTX_CREATE, 2), .nlen = 65, .context_init = 4 };

@@ -28,7 +28,9 @@ static struct gpu_node two_gpus[] = {
 
 static void make_parents(char *path)
 {
-	for (char *slash = strchr(path + strlen(root) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+	char *slash = path + strlen(root);
+
+	while ((slash = strchr(slash + 1, '/'))) {
 		*slash = 0;
 		assert_true(mkdir(path, 0755) == 0 || errno == EEXIST);
 		*slash = '/';
@@ -54,7 +56,8 @@ static void make_gpu(const char *device, const char *driver, unsigned int card)
 	make_parents(path);
 	assert_int_equal(symlink(target, path), 0);
 	for (unsigned int i = 0; i < 2; i++) {
-		snprintf(path, sizeof(path), "%s/sys/dev/char/%u:%u/device", root, DRM, card + 128 * i);
+		snprintf(path, sizeof(path), "%s/sys/dev/char/%u:%u/device", root, DRM,
+			 card + 128 * i);
 		make_parents(path);
 		snprintf(target, sizeof(target), "../../../devices/%s", device);
 		assert_int_equal(symlink(target, path), 0);

@@ -123,7 +123,8 @@ static void test_resources(void **state)
 	assert_int_equal(gpu_resource_add(&resources, 1, 101, &res), -ENOSPC);
 	assert_int_equal(gpu_resource_add(&resources, 1, 60, &res), 0);
 	assert_int_equal(gpu_resource_add(&resources, 1, 1, &other), -EEXIST);
-	assert_int_equal(gpu_resource_add(&resources, 1 + GPU_RESOURCE_BUCKETS, 41, &other), -ENOSPC);
+	assert_int_equal(gpu_resource_add(&resources, 1 + GPU_RESOURCE_BUCKETS, 41, &other),
+			 -ENOSPC);
 	assert_int_equal(gpu_resource_add(&resources, 1 + GPU_RESOURCE_BUCKETS, 40, &other), 0);
 	assert_ptr_equal(gpu_resource_find(&resources, 1), res);
 	gpu_resource_remove(&resources, res);

@@ -94,7 +94,7 @@ static VkLayerInstanceCreateInfo *layer_instance_link(const VkInstanceCreateInfo
 
 		if (s->sType == VK_STRUCTURE_TYPE_LOADER_INSTANCE_CREATE_INFO &&
 		    link->function == VK_LAYER_LINK_INFO)
-			return (VkLayerInstanceCreateInfo *)link; /* ours to advance: loader's rule */
+			return (VkLayerInstanceCreateInfo *)link; /* ours to advance */
 	}
 	return NULL;
 }

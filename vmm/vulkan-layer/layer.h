@@ -96,7 +96,8 @@ void layer_hide_host_visible(VkPhysicalDeviceMemoryProperties *p);
 /* layer_device.c */
 VKAPI_ATTR VkResult VKAPI_CALL layer_CreateDevice(VkPhysicalDevice phys,
 						  const VkDeviceCreateInfo *info,
-						  const VkAllocationCallbacks *alloc, VkDevice *out);
+						  const VkAllocationCallbacks *alloc,
+						  VkDevice *out);
 PFN_vkVoidFunction layer_device_hook(const char *name);
 
 /* layer_memory.c */

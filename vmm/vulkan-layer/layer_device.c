@@ -18,7 +18,7 @@ static VkLayerDeviceCreateInfo *layer_device_link(const VkDeviceCreateInfo *info
 
 		if (s->sType == VK_STRUCTURE_TYPE_LOADER_DEVICE_CREATE_INFO &&
 		    link->function == VK_LAYER_LINK_INFO)
-			return (VkLayerDeviceCreateInfo *)link; /* ours to advance: loader's rule */
+			return (VkLayerDeviceCreateInfo *)link; /* ours to advance */
 	}
 	return NULL;
 }

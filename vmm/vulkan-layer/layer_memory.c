@@ -114,7 +114,8 @@ static struct layer_memory *layer_memory_find(struct layer_device *dev, VkDevice
  * something else that would be lost: the driver then gets the request as it is. Dedicated
  * allocations become plain ones, which imports of host memory always are.
  */
-static bool layer_alloc_chain_copy(struct layer_alloc_chain *chain, const VkMemoryAllocateInfo *info)
+static bool layer_alloc_chain_copy(struct layer_alloc_chain *chain,
+				   const VkMemoryAllocateInfo *info)
 {
 	const VkBaseInStructure *s;
 	const void **tail = &chain->import.pNext;

@@ -6,7 +6,7 @@
  * or an allocation of the driver as a dma-buf (for host-visible memory, by our Vulkan layer, a
  * memfd too). MAP_BLOB has the VMM map that file into the window, at an offset which the guest's
  * driver chose and which is checked here and again in the VMM. An opaque file can only be mapped by
- * the driver that made it, inside a process that has the driver; none of ours has, so it is refused.
+ * the driver that made it, inside a process that has the driver. None of ours has: it is refused.
  *
  * A blob that is mapped is first taken from the guest, then from the VMM (one SHMEM_UNMAP does
  * both), and only then from the renderer.
@@ -55,7 +55,7 @@ static int gpu_blob_inspect(struct gpu_resource *res)
 			    (unsigned long long)res->size);
 		return -EINVAL;
 	}
-	/* Files with seals are shared memory, ordinary cached pages whatever the driver believes. */
+	/* Files with seals are shared memory: ordinary pages, whatever the driver believes. */
 	if (fcntl(fd, F_GET_SEALS) >= 0)
 		res->map_info = VIRTIO_GPU_MAP_CACHE_CACHED;
 	else

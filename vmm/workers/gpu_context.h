@@ -35,8 +35,8 @@ struct gpu_context *gpu_context_find(struct gpu_contexts *contexts, uint32_t id)
 /**
  * gpu_context_create() - CTX_CREATE
  *
- * Return: 0, -EEXIST, -EINVAL (id 0), -ENOSPC (too many, or no memory to watch it), -EIO (the render
- * server failed).
+ * Return: 0, -EEXIST, -EINVAL (id 0), -ENOSPC (too many, or no memory to watch it), -EIO (the
+ * render server failed).
  */
 int gpu_context_create(struct gpu_contexts *contexts, uint32_t id, const char *name,
 		       uint32_t name_len);

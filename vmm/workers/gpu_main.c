@@ -41,8 +41,8 @@ static int parse_number(const char *option, const char *text, uint64_t min, uint
 	errno = 0;
 	*out = strtoull(text, &end, 0);
 	if (errno || end == text || *end || *text == '-' || *out < min || *out > max)
-		return error_set(err, 0, "--%s: \"%s\" is no number from %llu to %llu", option, text,
-				 (unsigned long long)min, (unsigned long long)max);
+		return error_set(err, 0, "--%s: \"%s\" is no number from %llu to %llu", option,
+				 text, (unsigned long long)min, (unsigned long long)max);
 	return 0;
 }
 
@@ -52,7 +52,7 @@ static int parse_log(struct gpu_options *o, int c, const char *text, struct erro
 
 	if (c == 'f') {
 		if (strcmp(text, "json") && strcmp(text, "text"))
-			return error_set(err, 0, "--log-format: \"%s\" is neither text nor json", text);
+			return error_set(err, 0, "--log-format: \"%s\" is not text or json", text);
 		o->log_format = !strcmp(text, "json") ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT;
 		return 0;
 	}
