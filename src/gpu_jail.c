@@ -353,7 +353,7 @@ static int jail_filter_add(scmp_filter_ctx ctx)
 					     SCMP_A0(SCMP_CMP_MASKED_EQ, bit, bit));
 	if (!r)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-				     SCMP_A0(SCMP_CMP_NE, AF_UNIX));
+				     SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
 	return r;
 }
 
