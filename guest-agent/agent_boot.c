@@ -80,6 +80,15 @@ static void boot_open_stdio(void)
 		close(fd);
 }
 
+/* An agent that can be chosen by the OOM killer is worse, but no reason not to run. */
+static void boot_avoid_oom_killer(void)
+{
+	cleanup_error struct error *err = NULL;
+
+	if (file_write(AT_FDCWD, "/proc/self/oom_score_adj", "-1000", &err) < 0)
+		log_warning("%s", error_msg(err));
+}
+
 int boot_machine(struct error **err)
 {
 	umask(0022);
@@ -89,8 +98,7 @@ int boot_machine(struct error **err)
 	/* A container's processes may be in the agent's pid namespace: they may not look into it. */
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		return error_set(err, errno, "PR_SET_DUMPABLE");
-	if (file_write(AT_FDCWD, "/proc/self/oom_score_adj", "-1000", err) < 0)
-		return -1;
+	boot_avoid_oom_killer();
 	return net_loopback_up(err);
 }
 

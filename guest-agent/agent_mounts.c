@@ -106,7 +106,7 @@ static int mount_set_propagation(int mnt, uint32_t propagation, struct error **e
 	return 0;
 }
 
-/* What the kernel says of a file system's options ("e tmpfs: Unknown parameter 'x'"), else errno. */
+/* What the kernel says of a file system (e.g. "e tmpfs: Unknown parameter), else errno's text. */
 static int fs_error(int fs, const char *what, struct error **err)
 {
 	char text[256];

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a container's root is: mounts, devices, masked and read-only paths, names, sysctls. */
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/guest/agent_harness.h"
+#include "tests/unit/unit.h"
+
+#define NEED(h)            \
+	if (!(h)->dir[0]) \
+	skip()
+
+static char *sh_args[] = { (char *)"sh", (char *)"-c", NULL, NULL };
+
+static struct agent_container *sh_spec(const char *script)
+{
+	sh_args[2] = (char *)script;
+	return harness_spec(sh_args);
+}
+
+static void expect_output(struct harness *h, const struct agent_container *c, const char *out)
+{
+	cleanup_result struct harness_result r = harness_run(h, c, NULL);
+
+	assert_string_equal(r.err, "");
+	assert_string_equal(r.out, out);
+	assert_int_equal(r.status, 0);
+}
+
+static void expect_error(struct harness *h, const struct agent_container *c, const char *text)
+{
+	cleanup_result struct harness_result r = harness_run(h, c, NULL);
+
+	assert_int_equal(r.status, -1);
+	assert_string_equal(r.err, text);
+}
+
+static struct agent_mount *add_mount(struct agent_container *c, uint32_t kind, const char *source,
+				     const char *destination)
+{
+	struct agent_mount *m = &c->mounts[c->num_mounts++];
+
+	*m = (struct agent_mount){ .kind = kind, .source = (char *)source, .data = (char *)"",
+				   .destination = (char *)destination };
+	m->type = (char *)(kind == AGENT_MOUNT_FS ? "tmpfs" : "bind");
+	return m;
+}
+
+static void put_file(struct harness *h, const char *path, const char *text)
+{
+	FILE *f = fopen(harness_path(h, path), "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void default_mounts(void **state)
+{
+	struct harness *h = *state;
+
+	NEED(h);
+	expect_output(h, sh_spec("awk '{print $2, $3}' /proc/self/mounts | sed 1d"),
+		      "/proc proc\n/dev tmpfs\n/dev/pts devpts\n/sys sysfs\n/dev/mqueue mqueue\n"
+		      "/dev/shm tmpfs\n/sys/fs/cgroup cgroup2\n/proc/sys proc\n/proc/version devtmpfs\n"
+		      "/sys/firmware tmpfs\n");
+}
+
+static void mount_flags(void **state)
+{
+	struct harness *h = *state;
+	struct agent_container *c = sh_spec(
+		"grep ' /t ' /proc/self/mounts | cut -d' ' -f4 | sed 's/,inode.*//'; stat -c %a /t;"
+		"touch /t/x 2>&1; echo > /proc/sys/kernel/hostname");
+	struct agent_mount *m;
+	cleanup_result struct harness_result r = { 0 };
+
+	NEED(h);
+	m = add_mount(c, AGENT_MOUNT_FS, "tmpfs", "/t");
+	m->flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME;
+	m->data = (char *)"size=1m,mode=700";
+	r = harness_run(h, c, NULL);
+	assert_string_equal(r.out, "ro,nosuid,nodev,noexec,noatime,size=1024k,mode=700\n700\n"
+				   "touch: /t/x: Read-only file system\n");
+	assert_non_null(strstr(r.err, "Read-only file system"));
+}
+
+static void mount_option_unknown(void **state)
+{
+	struct harness *h = *state;
+	struct agent_container *c = sh_spec("true");
+
+	NEED(h);
+	add_mount(c, AGENT_MOUNT_FS, "tmpfs", "/t")->data = (char *)"colour=red";
+	expect_error(h, c, "mount `tmpfs` to `/t`: colour: tmpfs: Unknown parameter 'colour': "
+			   "Invalid argument");
+}
+
+static void mount_type_unknown(void **state)
+{
+	struct harness *h = *state;
+	struct agent_container *c = sh_spec("true");
+
+	NEED(h);
+	add_mount(c, AGENT_MOUNT_FS, "x", "/t")->type = (char *)"nofs";
+	expect_error(h, c, "mount `nofs` to `/t`: the guest kernel's file system `nofs`: "
+			   "No such device");
+}
+
+static void copy_up(void **state)
+{
+	struct harness *h = *state;
+	struct agent_container *c = sh_spec("cd /up && stat -c '%n %A %u %g' . * d/*; cat a; readlink l;"
+					    "echo new > a");
+	struct agent_mount *m;
+
+	NEED(h);
+	mkdir(harness_path(h, "rootfs/up"), 0750);
+	mkdir(harness_path(h, "rootfs/up/d"), 0711);
+	put_file(h, "rootfs/up/a", "old\n");
+	put_file(h, "rootfs/up/d/b", "");
+	chmod(harness_path(h, "rootfs/up/d/b"), 04755);
+	assert_int_equal(chown(harness_path(h, "rootfs/up/d/b"), 5, 6), 0);
+	chmod(harness_path(h, "rootfs/up/d/b"), 04755);
+	chmod(harness_path(h, "rootfs/up/a"), 0640);
+	assert_int_equal(symlink("a", harness_path(h, "rootfs/up/l")), 0);
+	m = add_mount(c, AGENT_MOUNT_FS, "tmpfs", "/up");
+	m->tmpcopyup = true;
+	expect_output(h, c, ". drwxr-x--- 0 0\na -rw-r----- 0 0\nd drwx--x--x 0 0\nl lrwxrwxrwx 0 0\n"
+			    "d/b -rwsr-xr-x 5 6\nold\na\n");
+}
+
+static void binds(void **state)
+{
+	struct harness *h = *state;
+	struct agent_container *c = sh_spec(
+		"cat /data/f /deep/er/file; echo w > /data/w; echo x > /ro/x; cat /inner/f");
+
+	NEED(h);
+	mkdir(harness_path(h, "mounts/0"), 0755);
+	put_file(h, "mounts/0/f", "dir\n");
+	put_file(h, "mounts/1", "file\n");
+	add_mount(c, AGENT_MOUNT_EXPORT, "0", "/data")->flags = MS_BIND | MS_REC;
+	add_mount(c, AGENT_MOUNT_EXPORT, "1", "/deep/er/file")->flags = MS_BIND;
+	add_mount(c, AGENT_MOUNT_EXPORT, "0", "/ro")->flags = MS_BIND | MS_RDONLY;
+	add_mount(c, AGENT_MOUNT_FS, "tmpfs", "/inner");
+	add_mount(c, AGENT_MOUNT_EXPORT, "1", "/inner/f")->flags = MS_BIND;
+	{
+		cleanup_result struct harness_result r = harness_run(h, c, NULL);
+
+		assert_string_equal(r.out, "dir\nfile\nfile\n");
+		assert_non_null(strstr(r.err, "Read-only file system"));
+	}
+	assert_int_equal(access(harness_path(h, "mounts/0/w"), F_OK), 0);
+	assert_int_not_equal(access(harness_path(h, "mounts/0/x"), F_OK), 0);
+}
+
+static void bind_source_must_be_a_number(void **state)
+{
+	struct harness *h = *state;
+	struct agent_container *c = sh_spec("true");
+
+	NEED(h);
+	add_mount(c, AGENT_MOUNT_EXPORT, "../rootfs", "/x");
+	expect_error(h, c, "mount `bind` to `/x`: source `../rootfs` is not a number in the export: "
+			   "Invalid argument");
+}
+
+/* An image's links lead nowhere but into the image. */
+static void links_stay_inside(void **state)
+{
+	struct harness *h = *state;
+	struct agent_container *c = sh_spec("cat /a/real/f; cat /away/below/g; cat /dangling-target/h");
+
+	NEED(h);
+	mkdir(harness_path(h, "rootfs/a"), 0755);
+	mkdir(harness_path(h, "mounts/2"), 0755);
+	put_file(h, "mounts/2/f", "f\n");
+	put_file(h, "mounts/2/g", "g\n");
+	put_file(h, "mounts/2/h", "h\n");
+	assert_int_equal(symlink("../../../../a/real", harness_path(h, "rootfs/out")), 0);
+	assert_int_equal(symlink("/../../away", harness_path(h, "rootfs/out2")), 0);
+	assert_int_equal(symlink("dangling-target", harness_path(h, "rootfs/out3")), 0);
+	add_mount(c, AGENT_MOUNT_EXPORT, "2", "/out");
+	add_mount(c, AGENT_MOUNT_EXPORT, "2", "/out2/below");
+	add_mount(c, AGENT_MOUNT_EXPORT, "2", "/out3");
+	expect_output(h, c, "f\ng\nh\n");
+}
+
+static void link_loop(void **state)
+{
+	struct harness *h = *state;
+	struct agent_container *c = sh_spec("true");
+
+	NEED(h);
+	assert_int_equal(symlink("loop", harness_path(h, "rootfs/loop")), 0);
+	add_mount(c, AGENT_MOUNT_FS, "tmpfs", "/loop/x");
+	expect_error(h, c, "mount `tmpfs` to `/loop/x`: attach: Too many levels of symbolic links");
+}
+
+static void devices(void **state)
+{
+	struct harness *h = *state;
+	struct agent_container *c = sh_spec(
+		"cd /dev; stat -c '%n %F %a %u %g %t,%T' null fifo sub/dev; "
+		"for l in fd stdin stdout stderr ptmx; do readlink $l; done");
+	struct agent_device *d;
+
+	NEED(h);
+	d = &c->devices[c->num_devices++];
+	*d = (struct agent_device){ .mode = S_IFIFO | 0600, .path = (char *)"/dev/fifo" };
+	d = &c->devices[c->num_devices++];
+	*d = (struct agent_device){ .mode = S_IFBLK | 0640, .major = 7, .minor = 300, .uid = 1,
+				    .gid = 2, .path = (char *)"/dev/sub/dev" };
+	expect_output(h, c, "null character special file 666 0 0 1,3\nfifo fifo 600 0 0 0,0\n"
+			    "sub/dev block special file 640 1 2 7,12c\n"
+			    "/proc/self/fd\n/proc/self/fd/0\n/proc/self/fd/1\n/proc/self/fd/2\n"
+			    "pts/ptmx\n");
+}
+
+static void no_gpu(void **state)
+{
+	struct harness *h = *state;
+	struct agent_container *c = sh_spec("true");
+
+	NEED(h);
+	if (access("/dev/dri/renderD128", F_OK) == 0)
+		skip();
+	c->devices[c->num_devices++] = (struct agent_device){
+		.kind = AGENT_DEVICE_GPU_RENDER, .mode = S_IFCHR | 0666,
+		.path = (char *)"/dev/dri/renderD128",
+	};
+	expect_error(h, c, "device /dev/dri/renderD128: the guest has no GPU node "
+			   "/dev/dri/renderD128: No such file or directory");
+}
+
+static void masked_and_readonly(void **state)
+{
+	struct harness *h = *state;
+	struct agent_container *c = sh_spec("cat /secret; ls -A /secrets; echo x >> /secret;"
+					    "ls -l /proc/version | cut -c 1; cat /frozen/f");
+	char *masked[] = { (char *)"/secret", (char *)"/secrets", (char *)"/proc/version", NULL };
+	char *frozen[] = { (char *)"/frozen", NULL };
+
+	NEED(h);
+	mkdir(harness_path(h, "rootfs/secrets"), 0755);
+	mkdir(harness_path(h, "rootfs/frozen"), 0755);
+	put_file(h, "rootfs/secret", "s");
+	put_file(h, "rootfs/secrets/s", "s");
+	put_file(h, "rootfs/frozen/f", "f\n");
+	c->masked_paths = masked;
+	c->readonly_paths = frozen;
+	expect_output(h, c, "c\nf\n");
+}
+
+static void readonly_root(void **state)
+{
+	struct harness *h = *state;
+	struct agent_container *c = sh_spec("touch /x 2>&1; touch /dev/shm/y /dev/z; grep -c shared:"
+					    " /proc/self/mountinfo");
+	cleanup_result struct harness_result r = { 0 };
+
+	NEED(h);
+	c->readonly_root = true;
+	c->rootfs_propagation = MS_SHARED | MS_REC;
+	r = harness_run(h, c, NULL);
+	assert_string_equal(r.err, "");
+	assert_memory_equal(r.out, "touch: /x: Read-only file system\n1", 34);
+}
+
+static void names_and_sysctls(void **state)
+{
+	struct harness *h = *state;
+	struct agent_pair sysctls[] = {
+		{ (char *)"net.ipv4.ip_forward", (char *)"1" },
+		{ (char *)"kernel.shm_rmid_forced", (char *)"1" },
+	};
+	struct agent_container *c = sh_spec("hostname; cat /proc/sys/kernel/domainname "
+					    "/proc/sys/net/ipv4/ip_forward "
+					    "/proc/sys/kernel/shm_rmid_forced; "
+					    "ip -o addr show lo | grep -o 127.0.0.1/8; echo $$");
+
+	NEED(h);
+	c->hostname = (char *)"name";
+	c->domainname = (char *)"domain";
+	c->sysctls = sysctls;
+	c->num_sysctls = 2;
+	expect_output(h, c, "name\ndomain\n1\n1\n127.0.0.1/8\n1\n");
+}
+
+static void sysctl_unknown(void **state)
+{
+	struct harness *h = *state;
+	struct agent_pair sysctl = { (char *)"net.nothing", (char *)"1" };
+	struct agent_container *c = sh_spec("true");
+
+	NEED(h);
+	c->sysctls = &sysctl;
+	c->num_sysctls = 1;
+	expect_error(h, c, "sysctl net.nothing: open /proc/sys/net/nothing: "
+			   "No such file or directory");
+}
+
+static void cgroup(void **state)
+{
+	struct harness *h = *state;
+	struct agent_pair limit = { (char *)"cgroup.max.descendants", (char *)"7" };
+	struct agent_container *c = sh_spec("grep ^0: /proc/self/cgroup; cd /sys/fs/cgroup; "
+					    "cat cgroup.max.descendants cgroup.procs | head -2");
+
+	NEED(h);
+	if (!h->cgroup[0])
+		skip();
+	c->cgroup = &limit;
+	c->num_cgroup = 1;
+	expect_output(h, c, "0::/\n7\n1\n");
+}
+
+static void cgroup_file_unknown(void **state)
+{
+	struct harness *h = *state;
+	struct agent_pair limit = { (char *)"nothing.max", (char *)"7" };
+	struct agent_container *c = sh_spec("true");
+
+	NEED(h);
+	c->cgroup = &limit;
+	c->num_cgroup = 1;
+	expect_error(h, c, "container's cgroup in the guest: open nothing.max: "
+			   "No such file or directory");
+}
+
+/* Without namespaces of its own a process shares the guest's, and only the guest's. */
+static void no_namespaces(void **state)
+{
+	struct harness *h = *state;
+	struct agent_container *c = sh_spec("grep -c agent /proc/1/comm; test $$ -gt 1");
+
+	NEED(h);
+	c->namespaces = 0;
+	c->hostname = NULL;
+	expect_output(h, c, "1\n");
+}
+
+static void user_namespace_refused(void **state)
+{
+	struct harness *h = *state;
+	struct agent_container *c = sh_spec("true");
+
+	NEED(h);
+	c->namespaces |= CLONE_NEWUSER;
+	expect_error(h, c, "namespaces 0x10000000: Operation not supported");
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, harness_setup, harness_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(default_mounts),	     TEST(mount_flags),
+		TEST(mount_option_unknown),  TEST(mount_type_unknown),
+		TEST(copy_up),		     TEST(binds),
+		TEST(links_stay_inside),     TEST(link_loop),
+		TEST(bind_source_must_be_a_number),
+		TEST(devices),		     TEST(no_gpu),
+		TEST(masked_and_readonly),   TEST(readonly_root),
+		TEST(names_and_sysctls),     TEST(sysctl_unknown),
+		TEST(cgroup),		     TEST(cgroup_file_unknown),
+		TEST(no_namespaces),	     TEST(user_namespace_refused),
+	};
+
+	return cmocka_run_group_tests(tests, harness_group_setup, harness_group_teardown);
+}
