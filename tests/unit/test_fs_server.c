@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "unit.h"
-#include "vmm/workers/fs_creds.h"
 #include "vmm/workers/fs_server.h"
 
 static struct fs_server server;
@@ -140,9 +139,8 @@ static int setup(void **state)
 	root = open(p, O_PATH | O_DIRECTORY);
 	proc = open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
 	assert_true(root >= 0 && proc >= 0);
-	assert_int_equal(fs_creds_thread_init(NULL), 0);
-	assert_int_equal(fchdir(proc), 0);
 	assert_int_equal(fs_server_init(&server, root, proc, 256, NULL), 0);
+	assert_int_equal(fs_server_thread_init(&server, NULL), 0);
 	return init_session();
 }
 

@@ -225,8 +225,14 @@ int fs_op_read(struct fs_server *s, struct fs_request *r, const void *arg)
 		return (int)room;
 	n = chain_write_from_fd(&r->chain, h->fd, (off_t)in->offset, (size_t)room,
 				r->nowait ? RWF_NOWAIT : 0);
-	if (n == -EOPNOTSUPP && r->nowait)
-		n = -EAGAIN; /* this file system cannot tell: it may wait */
+	/*
+	 * overlayfs and tmpfs cannot tell whether they would wait. Small reads are done at once
+	 * even so: read-ahead makes those that go to the disk large.
+	 */
+	if (n == -EOPNOTSUPP && r->nowait && room < (ssize_t)FS_LARGE)
+		n = chain_write_from_fd(&r->chain, h->fd, (off_t)in->offset, (size_t)room, 0);
+	else if (n == -EOPNOTSUPP && r->nowait)
+		n = -EAGAIN;
 	/* Short of the end: part of it was there without waiting, and the rest is not. */
 	if (r->nowait && n >= 0 && n < room && !fs_at_end(h->fd, in->offset + (uint64_t)n))
 		n = -EAGAIN;

@@ -14,7 +14,6 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "vmm/workers/fs_creds.h"
 #include "vmm/workers/fs_device.h"
 #include "vmm/workers/fs_sandbox.h"
 #include "vmm/workers/fs_server.h"
@@ -129,13 +128,8 @@ static struct fs_device *fs_start(const struct fs_options *o, struct fs_server *
 		return NULL;
 	}
 	if (fs_server_init(server, root, proc, max_fds - FS_FDS_OF_OURS, err) < 0 ||
-	    fs_creds_thread_init(err) < 0)
+	    fs_server_thread_init(server, err) < 0)
 		return NULL;
-	/* For the calls on extended attributes, which know paths only: see fs_xattr.c. */
-	if (fchdir(proc) < 0) {
-		error_set(err, errno, "cannot enter /proc/self/fd");
-		return NULL;
-	}
 	return fs_device_create(o->sock, server, err);
 }
 

@@ -33,6 +33,9 @@ fs_op fs_op_setxattr, fs_op_getxattr, fs_op_listxattr, fs_op_removexattr;
 
 #define FS_STATX_MASK (STATX_BASIC_STATS | STATX_MNT_ID)
 
+/* Reads and writes from this size on gain by being done on another thread: bytes. */
+#define FS_LARGE (64u << 10)
+
 /* How long the guest may believe names and attributes: the host may change the files, too. */
 #define FS_CACHE_SECONDS 1
 

@@ -173,11 +173,11 @@ static const struct sandbox_rule fs_rules[] = {
 
 /* The sanitizers' run-time libraries make system calls of their own. */
 #if defined(__has_feature)
-#if __has_feature(address_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define FS_SANITIZED 1
 #endif
 #endif
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define FS_SANITIZED 1
 #endif
 #if !defined(FS_SANITIZED)

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "vmm/workers/fs_creds.h"
 #include "vmm/workers/fs_ops.h"
 
 /*
@@ -198,6 +199,8 @@ enum fs_kind fs_server_kind(const struct fs_request *r)
 {
 	const struct fs_op_entry *e = fs_op_entry(r->in.opcode);
 
+	if (r->in.opcode == FUSE_WRITE && r->in.len >= FS_LARGE)
+		return FS_SLOW;
 	return e ? e->kind : FS_QUICK;
 }
 
@@ -240,6 +243,16 @@ int fs_server_init(struct fs_server *s, int root_fd, int proc_fd, uint32_t max_f
 	/* Files that are open at a time are far fewer than those known. */
 	fs_handles_init(&s->handles, max_fds / 4);
 	return fs_inodes_init(&s->inodes, root_fd, max_fds - max_fds / 4, err);
+}
+
+int fs_server_thread_init(const struct fs_server *s, struct error **err)
+{
+	if (fs_creds_thread_init(err) < 0)
+		return -1;
+	/* For the calls on extended attributes, which know paths only: see fs_xattr.c. */
+	if (fchdir(s->proc_fd) < 0)
+		return error_set(err, errno, "cannot enter /proc/self/fd");
+	return 0;
 }
 
 void fs_server_release(struct fs_server *s)

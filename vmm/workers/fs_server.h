@@ -4,7 +4,8 @@
 
 /*
  * The FUSE server: what a request asks for, done on the host's file system. It knows nothing of
- * vhost-user; fs_device.c brings the requests. Several threads may be in fs_server_handle().
+ * vhost-user; fs_device.c brings the requests. Several threads may be in
+ * fs_server_handle().
  */
 
 #include <stdbool.h>
@@ -33,6 +34,9 @@ struct fs_server {
 int fs_server_init(struct fs_server *s, int root_fd, int proc_fd, uint32_t max_fds,
 		   struct error **err);
 void fs_server_release(struct fs_server *s);
+
+/** fs_server_thread_init() - what a thread needs before it may call fs_server_handle() */
+int fs_server_thread_init(const struct fs_server *s, struct error **err);
 
 /** enum fs_kind - where a request is best run */
 enum fs_kind {

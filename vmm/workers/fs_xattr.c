@@ -33,7 +33,7 @@ static bool fs_xattr_allowed(const char *name)
 
 /*
  * The inode and its path for the calls, which take none of O_PATH's fds: a thread's working
- * directory is /proc/self/fd (fs_thread_init() in fs_device.c), and the name there leads to the
+ * directory is /proc/self/fd (fs_server_thread_init()), and the name there leads to the
  * inode itself, be it a symlink.
  */
 static int fs_xattr_target(struct fs_server *s, struct fs_request *r, struct fs_inode **inode,

@@ -173,6 +173,14 @@ void vhu_queue_set_kick(struct vhu *vhu, unsigned int index, int fd)
 	q->kick_fd = fd;
 }
 
+void vhu_kick(struct vhu *vhu, unsigned int index)
+{
+	const struct virtqueue *vq = &vhu->queues[index].vq;
+
+	if (vq->ready && !vq->broken)
+		vhu_queue_run(vhu, index);
+}
+
 static void vhu_on_kick(struct vhu *vhu, unsigned int index)
 {
 	struct vhu_queue *q = &vhu->queues[index];
@@ -180,8 +188,7 @@ static void vhu_on_kick(struct vhu *vhu, unsigned int index)
 
 	if (q->kick_fd < 0 || read(q->kick_fd, &count, sizeof(count)) < 0)
 		return;
-	if (q->vq.ready && !q->vq.broken)
-		vhu_queue_run(vhu, index);
+	vhu_kick(vhu, index);
 }
 
 static void vhu_on_wake(struct vhu *vhu)

@@ -31,7 +31,8 @@ struct vhu_ops {
 	bool backend_channel;	    /* offers BACKEND_REQ, BACKEND_SEND_FD and SHMEM */
 	/* Configuration space for GET_CONFIG; NULL: not offered (our VMM answers itself). */
 	size_t (*get_config)(void *data, void *buf, size_t size);
-	/* The queue was kicked, or enabled with chains waiting: pop until none is left. */
+	/* The queue was kicked, or enabled with chains waiting: pop until none is left. A worker that
+	 * leaves some there, for want of room, calls vhu_kick() when it can go on. */
 	void (*queue_kick)(void *data, struct vhu *vhu, unsigned int index);
 	/* The queue stops (GET_VRING_BASE, reset or disconnect): finish or forget its chains. When it
 	 * returns no chain of this queue may be pushed any more. May be NULL. */
@@ -49,6 +50,9 @@ int vhu_run(struct vhu *vhu);
 
 /** vhu_wake() - from any thread or signal handler: ops->woken() is called on vhu_run()'s thread */
 void vhu_wake(struct vhu *vhu);
+
+/** vhu_kick() - on vhu_run()'s thread: as if the driver had kicked; for chains left in the ring */
+void vhu_kick(struct vhu *vhu, unsigned int index);
 
 /** vhu_watch_fd() - also call @fn(data) on vhu_run()'s thread when @fd is readable; 0 or -errno */
 int vhu_watch_fd(struct vhu *vhu, int fd, void (*fn)(void *data), void *data);
