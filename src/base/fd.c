@@ -105,7 +105,8 @@ int fd_keep_only(int *keep, size_t count)
 {
 	unsigned int next = 3;
 
-	qsort(keep, count, sizeof(*keep), fd_compare);
+	if (count)
+		qsort(keep, count, sizeof(*keep), fd_compare);
 	for (size_t i = 0; i < count; i++) {
 		unsigned int fd = (unsigned int)keep[i];
 

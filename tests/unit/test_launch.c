@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a configuration comes to before anything is started: sizes, mounts, devices, signals. */
+#include "unit.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/wire.h"
+#include "cgroup.h"
+#include "host_config.h"
+#include "launch_guest.h"
+#include "launch_plan.h"
+#include "launch_size.h"
+#include "oci/oci_spec.h"
+#include "signals.h"
+
+#define MIB (1ull << 20)
+
+static void signals_by_name_and_number(void **state)
+{
+	static const struct {
+		const char *text;
+		int signo;
+	} cases[] = {
+		{ "9", 9 }, { "KILL", 9 }, { "SIGKILL", 9 }, { "sigterm", 15 }, { "usr1", SIGUSR1 },
+		{ "0", 0 }, { "64", 64 }, { "65", -1 }, { "-1", -1 }, { "", -1 }, { "FOO", -1 },
+		{ "RTMIN", 34 }, { "SIGRTMIN+2", 36 }, { "RTMAX-1", 63 }, { "RTMIN-1", -1 },
+		{ "RTMIN+x", -1 }, { "9x", -1 }, { "CLD", SIGCHLD }, { "WINCH", SIGWINCH },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		if (signal_parse(cases[i].text) != cases[i].signo)
+			fail_msg("%s: %d", cases[i].text, signal_parse(cases[i].text));
+}
+
+static void cpu_lists(void **state)
+{
+	(void)state;
+	assert_int_equal(cpu_list_count("0"), 1);
+	assert_int_equal(cpu_list_count("0-3,7"), 5);
+	assert_int_equal(cpu_list_count("0-3,7\n"), 5);
+	assert_int_equal(cpu_list_count(""), 0);
+	assert_int_equal(cpu_list_count("3-1"), -1);
+	assert_int_equal(cpu_list_count("a"), -1);
+	assert_int_equal(cpu_list_count("1-"), -1);
+	assert_int_equal(cpu_list_count("0-99999999"), -1);
+}
+
+static void sizes_follow_the_limits(void **state)
+{
+	struct oci_pair notes[] = { { (char *)"krun.ram_mib", (char *)"512" },
+				    { (char *)"krun.cpus", (char *)"3" } };
+	struct oci_spec spec = { 0 };
+	struct launch_size size;
+
+	(void)state;
+	assert_int_equal(launch_size(&spec, false, &size, NULL), 0);
+	assert_true(size.ram_bytes == 2048 * MIB);
+	assert_true(size.vcpus >= 1);
+	assert_true(!size.gpu_window);
+	spec.resources.memory_limit = 256 * MIB;
+	spec.resources.cpu_quota = 150000;
+	spec.resources.cpu_period = 1000000;
+	assert_int_equal(launch_size(&spec, true, &size, NULL), 0);
+	assert_true(size.ram_bytes > 256 * MIB && size.ram_bytes < 400 * MIB);
+	assert_true(size.ram_bytes % (2 * MIB) == 0);
+	assert_true(size.room > size.ram_bytes - 256 * MIB);
+	assert_int_equal(size.vcpus, 1);
+	assert_true(size.gpu_window);
+	spec.annotations = notes;
+	spec.num_annotations = 2;
+	assert_int_equal(launch_size(&spec, false, &size, NULL), 0);
+	assert_true(size.ram_bytes == 512 * MIB);
+	assert_int_equal(size.vcpus, 3);
+	notes[1].value = (char *)"0";
+	assert_int_equal(launch_size(&spec, false, &size, NULL), -1);
+	notes[1].value = (char *)"2x";
+	assert_int_equal(launch_size(&spec, false, &size, NULL), -1);
+}
+
+static char *no_options[] = { NULL };
+
+static int plan_one_device(struct arena *a, char type, unsigned int maj, unsigned int min, bool all,
+			   struct launch_plan *plan, struct error **err)
+{
+	static struct oci_device d;
+	struct oci_spec spec = { .devices = &d, .num_devices = 1, .resources.all_devices = all };
+
+	d = (struct oci_device){ type, (char *)"/dev/thing", maj, min, 0640, 5, 6 };
+	return launch_plan(&spec, "/", a, plan, err);
+}
+
+static void devices_are_the_guests_or_refused(void **state)
+{
+	cleanup_arena struct arena a = { NULL };
+	cleanup_error struct error *err = NULL;
+	struct launch_plan plan;
+
+	(void)state;
+	log_init("test", -1, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
+	assert_int_equal(plan_one_device(&a, 'c', 10, 229, false, &plan, NULL), 0);
+	assert_int_equal(plan.num_devices, 7);
+	assert_int_equal(plan.devices[0].mode, S_IFCHR | 0640);
+	assert_int_equal(plan_one_device(&a, 'p', 0, 0, false, &plan, NULL), 0);
+	assert_int_equal(plan.devices[0].mode, S_IFIFO | 0640);
+	assert_int_equal(plan_one_device(&a, 'b', 8, 0, false, &plan, &err), -1);
+	assert_non_null(strstr(error_msg(err), "linux.devices[0]: /dev/thing (b 8:0)"));
+	assert_int_equal(plan_one_device(&a, 'b', 8, 0, true, &plan, NULL), 0);
+	assert_int_equal(plan.num_devices, 6);
+	assert_int_equal(plan_one_device(&a, 'c', 226, 129, false, &plan, NULL), 0);
+	assert_int_equal(plan.num_gpu_nodes, 1);
+	assert_int_equal(plan.devices[0].kind, AGENT_DEVICE_GPU_RENDER);
+	assert_string_equal(plan.devices[0].path, "/dev/dri/renderD128");
+	assert_int_equal(plan_one_device(&a, 'c', 226, 1, false, &plan, NULL), 0);
+	assert_int_equal(plan.devices[0].kind, AGENT_DEVICE_GPU_CARD);
+	assert_string_equal(plan.devices[0].path, "/dev/dri/card0");
+}
+
+static int plan_one_bind(struct arena *a, const char *source, const char *bundle,
+			 struct launch_plan *plan, struct error **err)
+{
+	static struct oci_mount m;
+	struct oci_spec spec = { .mounts = &m, .num_mounts = 1 };
+
+	m = (struct oci_mount){ .destination = (char *)"/x", .type = (char *)"bind",
+				.source = (char *)source, .options = no_options };
+	return launch_plan(&spec, bundle, a, plan, err);
+}
+
+static void bind_mounts_are_exported(void **state)
+{
+	cleanup_arena struct arena a = { NULL };
+	cleanup_error struct error *err = NULL;
+	struct launch_plan plan;
+
+	(void)state;
+	assert_int_equal(plan_one_bind(&a, "tmp", "/", &plan, NULL), 0);
+	assert_int_equal(plan.num_exports, 1);
+	assert_string_equal(plan.exports[0].path, "//tmp");
+	assert_int_equal(plan.mounts[0].kind, AGENT_MOUNT_EXPORT);
+	assert_string_equal(plan.mounts[0].source, "0");
+	assert_int_equal(plan_one_bind(&a, "/dev/zero", "/", &plan, NULL), 0);
+	assert_int_equal(plan.num_exports, 0);
+	assert_string_equal(plan.devices[0].path, "/x");
+	assert_int_equal(plan.devices[0].minor, 5);
+	assert_int_equal(plan_one_bind(&a, "/no/such/file", "/", &plan, &err), -1);
+	assert_string_equal(error_msg(err),
+			    "mounts[0].source: /no/such/file: No such file or directory");
+}
+
+static void fifos_are_refused(void **state)
+{
+	cleanup_arena struct arena a = { NULL };
+	cleanup_error struct error *err = NULL;
+	char path[] = "/tmp/krun-gpu-fifo-XXXXXX";
+	struct launch_plan plan;
+
+	(void)state;
+	close(mkstemp(path));
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(plan_one_bind(&a, path, "/", &plan, &err), -1);
+	assert_non_null(strstr(error_msg(err), "is a FIFO of the host's"));
+	unlink(path);
+}
+
+static void the_guest_gets_its_half(void **state)
+{
+	cleanup_wire struct wire_writer w = { 0 };
+	char *args[] = { (char *)"a", NULL };
+	struct oci_namespace ns[] = { { (char *)"network", CLONE_NEWNET, NULL },
+				      { (char *)"pid", CLONE_NEWPID, NULL } };
+	struct oci_pair unified[] = { { (char *)"memory.high", (char *)"7" },
+				      { (char *)"cpu.weight", (char *)"8" } };
+	cleanup_spec struct oci_spec spec = {
+		.process = { .args = args, .cwd = (char *)"/" }, .namespaces = ns,
+		.num_namespaces = 2,
+		.resources = { .pids_limit = 5, .has_memory_limit = true, .memory_limit = -1,
+			       .unified = unified, .num_unified = 2 },
+	};
+	struct launch_plan plan = { 0 };
+	struct agent_container c = { 0 };
+	struct wire_reader r;
+
+	(void)state;
+	assert_int_equal(launch_guest_encode(&spec, &plan, true, &spec.arena, &w, NULL), 0);
+	r = WIRE_READER(w.data, w.len);
+	assert_int_equal(agent_container_decode(&r, &c), 0);
+	assert_true(c.namespaces == (CLONE_NEWNS | CLONE_NEWPID));
+	assert_true(c.process.stdin_open);
+	assert_int_equal(c.num_cgroup, 3);
+	assert_string_equal(c.cgroup[0].value, "max");
+	assert_string_equal(c.cgroup[1].key, "pids.max");
+	assert_string_equal(c.cgroup[2].key, "memory.high");
+	agent_container_release(&c);
+	assert_string_equal(cgroup_needed(&spec.resources), "unified");
+}
+
+static void cgroup_paths_stay_inside(void **state)
+{
+	cleanup_arena struct arena a = { NULL };
+
+	(void)state;
+	assert_string_equal(cgroup_path("/a/b", "id", &a, NULL), "/sys/fs/cgroup/a/b");
+	assert_string_equal(cgroup_path(NULL, "id", &a, NULL), "/sys/fs/cgroup/id");
+	assert_string_equal(cgroup_path("a..b", "id", &a, NULL), "/sys/fs/cgroup/a..b");
+	assert_null(cgroup_path("/a/../..", "id", &a, NULL));
+	assert_null(cgroup_path("..", "id", &a, NULL));
+}
+
+static int load_host_config(const char *text, struct host_config *cfg, struct error **err)
+{
+	char path[] = "/tmp/krun-gpu-conf-XXXXXX";
+	int fd = mkstemp(path), r;
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	r = host_config_load(path, cfg, err);
+	unlink(path);
+	return r;
+}
+
+static void host_configuration(void **state)
+{
+	static const struct {
+		const char *text, *why;
+	} bad[] = {
+		{ "kernel", ":1: expected key = value" },
+		{ "\n# c\nfoo = 1\n", ":3: unknown key \"foo\"" },
+		{ "kernel = vmlinux", "absolute path" },
+		{ "software-gpu = maybe", "expected yes or no" },
+	};
+	struct host_config cfg = { 0 };
+
+	(void)state;
+	assert_int_equal(load_host_config("# x\n\n kernel =  /k \nsoftware-gpu=yes\n"
+					  "kernel-options = a=b c", &cfg, NULL), 0);
+	assert_string_equal(cfg.kernel, "/k");
+	assert_string_equal(cfg.kernel_options, "a=b c");
+	assert_true(cfg.software_gpu);
+	assert_false(cfg.guest_console);
+	host_config_release(&cfg);
+	assert_int_equal(host_config_load("/no/such/file", &cfg, NULL), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		cleanup_error struct error *err = NULL;
+
+		assert_int_equal(load_host_config(bad[i].text, &cfg, &err), -1);
+		if (!strstr(error_msg(err), bad[i].why))
+			fail_msg("%s", error_msg(err));
+		host_config_release(&cfg);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(signals_by_name_and_number),
+		cmocka_unit_test(cpu_lists),
+		cmocka_unit_test(sizes_follow_the_limits),
+		cmocka_unit_test(devices_are_the_guests_or_refused),
+		cmocka_unit_test(bind_mounts_are_exported),
+		cmocka_unit_test(fifos_are_refused),
+		cmocka_unit_test(the_guest_gets_its_half),
+		cmocka_unit_test(cgroup_paths_stay_inside),
+		cmocka_unit_test(host_configuration),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

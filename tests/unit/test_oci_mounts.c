@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "unit.h"
+
+#include <linux/mount.h>
+#include <string.h>
+#include <sys/mount.h>
+
+#include "base/error.h"
+#include "oci/arena.h"
+#include "oci/oci_mounts.h"
+#include "oci/oci_spec.h"
+
+struct mount_case {
+	const char *type, *source, *options; /* options: separated by commas */
+	enum oci_mount_where where;
+	uint64_t flags, clear, propagation, attr_set, attr_clear;
+	bool recursive, tmpcopyup;
+	const char *data;
+	const char *refused; /* or the error */
+};
+
+static const struct mount_case cases[] = {
+	{ .type = "proc", .source = "proc", .data = "" },
+	{ .type = "tmpfs", .options = "nosuid,noexec,size=64m,mode=1777,nodev,exec", .data =
+	  "size=64m,mode=1777", .flags = MS_NOSUID | MS_NODEV, .clear = MS_NOEXEC },
+	{ .type = "tmpfs", .options = "ro,rw", .clear = MS_RDONLY, .data = "" },
+	{ .type = "tmpfs", .options = "rw,ro", .flags = MS_RDONLY, .data = "" },
+	{ .type = "tmpfs", .options = "tmpcopyup,context=\"x\",rprivate", .tmpcopyup = true,
+	  .propagation = MS_PRIVATE | MS_REC, .data = "" },
+	{ .type = "tmpfs", .options = "notmpcopyup,defaults", .data = "" },
+	{ .type = "cgroup", .options = "ro,cpu", .flags = MS_RDONLY, .data = "" },
+	{ .type = "devpts", .options = "newinstance,gid=5", .data = "newinstance,gid=5" },
+	{ .type = "sysfs", .options = "noatime,nostrictatime,async", .flags = MS_NOATIME,
+	  .clear = MS_STRICTATIME | MS_SYNCHRONOUS, .data = "" },
+	{ .type = "bind", .source = "/x", .where = OCI_MOUNT_BIND, .data = "" },
+	{ .type = "", .source = "/x", .options = "rbind,ro,rslave", .where = OCI_MOUNT_BIND,
+	  .recursive = true, .flags = MS_RDONLY, .propagation = MS_SLAVE | MS_REC, .data = "" },
+	{ .type = "none", .source = "x", .options = "bind", .where = OCI_MOUNT_BIND, .data = "" },
+	{ .type = "bind", .source = "/x", .options = "rbind,rro,rnosuid,rexec", .where =
+	  OCI_MOUNT_BIND, .recursive = true, .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID,
+	  .attr_clear = MOUNT_ATTR_NOEXEC, .data = "" },
+	{ .type = "overlay", .options = "lowerdir=/a,upperdir=/b,workdir=/c,private", .where =
+	  OCI_MOUNT_OVERLAY, .propagation = MS_PRIVATE,
+	  .data = "lowerdir=/a,upperdir=/b,workdir=/c" },
+	{ .type = "ext4", .source = "/dev/sda", .refused = "mounts[7].type" },
+	{ .type = "", .source = "x", .refused = "mounts[7].type" },
+	{ .type = "bind", .refused = "mounts[7].source: missing" },
+	{ .type = "bind", .source = "/x", .options = "size=3", .refused = "size=3 is not an option" },
+	{ .type = "bind", .source = "/x", .options = "rshared", .refused = "cannot propagate" },
+	{ .type = "bind", .source = "/x", .options = "shared", .refused = "cannot propagate" },
+	{ .type = "bind", .source = "/x", .options = "idmap", .refused = "options[0]: idmapped" },
+	{ .type = "bind", .source = "/x", .options = "ro,ridmap", .refused = "options[1]: idmapped" },
+	{ .type = "bind", .source = "/x", .options = "tmpcopyup", .refused = "tmpcopyup" },
+	{ .type = "proc", .options = "tmpcopyup", .refused = "tmpcopyup" },
+	{ .type = "tmpfs", .options = "rro", .refused = "recursive options" },
+};
+
+static char **split(struct arena *a, const char *options)
+{
+	char **v = arena_alloc(a, 16, sizeof(*v)), *save = NULL;
+	char *text = arena_strdup(a, options ? options : "");
+	size_t n = 0;
+
+	for (char *w = strtok_r(text, ",", &save); w; w = strtok_r(NULL, ",", &save))
+		v[n++] = w;
+	return v;
+}
+
+static void check(const struct mount_case *c, size_t i)
+{
+	cleanup_arena struct arena a = { NULL };
+	cleanup_error struct error *err = NULL;
+	struct oci_mount_plan p;
+	const struct oci_mount m = {
+		.destination = (char *)"/d", .type = (char *)c->type,
+		.source = (char *)(c->source ? c->source : ""), .options = split(&a, c->options),
+	};
+	int r = oci_mount_plan(&m, 7, &a, &p, &err);
+
+	if (c->refused) {
+		if (r == 0 || !strstr(error_msg(err), c->refused))
+			fail_msg("case %zu: %s", i, r ? error_msg(err) : "accepted");
+		return;
+	}
+	if (r < 0)
+		fail_msg("case %zu: %s", i, error_msg(err));
+	if (p.where != c->where || p.flags != c->flags || p.clear_flags != c->clear ||
+	    p.propagation != c->propagation || p.attr_set != c->attr_set ||
+	    p.attr_clear != c->attr_clear || p.recursive != c->recursive ||
+	    p.tmpcopyup != c->tmpcopyup || strcmp(p.data, c->data))
+		fail_msg("case %zu: flags %lx, not %lx, data \"%s\"", i, (unsigned long)p.flags,
+			 (unsigned long)c->flags, p.data);
+}
+
+static void options_mean_what_they_say(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		check(&cases[i], i);
+}
+
+static void a_relative_destination_is_refused(void **state)
+{
+	cleanup_arena struct arena a = { NULL };
+	cleanup_error struct error *err = NULL;
+	char *none[] = { NULL };
+	const struct oci_mount m = { .destination = (char *)"d", .type = (char *)"proc",
+				     .source = (char *)"", .options = none };
+	struct oci_mount_plan p;
+
+	(void)state;
+	assert_int_equal(oci_mount_plan(&m, 0, &a, &p, &err), -1);
+	assert_non_null(strstr(error_msg(err), "mounts[0].destination"));
+}
+
+static void propagation_words(void **state)
+{
+	uint64_t flags = 0;
+
+	(void)state;
+	assert_int_equal(oci_mount_propagation("rshared", &flags), 0);
+	assert_true(flags == (MS_SHARED | MS_REC));
+	assert_int_equal(oci_mount_propagation("ro", &flags), -1);
+	assert_int_equal(oci_mount_propagation("", &flags), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(options_mean_what_they_say),
+		cmocka_unit_test(a_relative_destination_is_refused),
+		cmocka_unit_test(propagation_words),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
