@@ -1,0 +1,100 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+load common
+
+@test "--version says name, version and specification as crun and runc do" {
+	run krun --version
+	[ "$status" -eq 0 ]
+	[[ "${lines[0]}" =~ ^"krun-gpu version "[0-9]+\.[0-9]+\.[0-9]+ ]]
+	[[ "${lines[1]}" =~ ^"spec: 1." ]]
+}
+
+@test "--help lists the commands" {
+	run krun --help
+	[ "$status" -eq 0 ]
+	for command in create start run state kill delete exec list ps pause resume features spec; do
+		[[ "$output" == *"  $command "* ]]
+	done
+}
+
+@test "every command has --help" {
+	for command in create start run state kill delete exec list ps pause resume features spec; do
+		run krun "$command" --help
+		[ "$status" -eq 0 ]
+		[[ "${lines[0]}" == "Usage: krun-gpu "*" $command "* ]]
+	done
+}
+
+@test "no command, an unknown one, unknown options" {
+	fails "no command was given" krun
+	fails "unknown command frobnicate" krun frobnicate
+	fails "unknown option --frobnicate" krun --frobnicate list
+	fails "list: unknown option --frobnicate" krun list --frobnicate
+	fails "unknown option" krun list -x
+	fails "option --root needs a value" "$KRUN_GPU" --root
+	fails "option --bundle needs a value" krun create --bundle
+	fails "expected an absolute path" "$KRUN_GPU" --root here list
+}
+
+@test "arguments are counted" {
+	for command in create start run state kill delete exec ps pause resume; do
+		fails "$command: too few arguments" krun "$command"
+	done
+	fails "state: too many arguments" krun state a b
+	fails "list: too many arguments" krun list a
+	fails "kill: too many arguments" krun kill a b c
+}
+
+@test "bad values of global options" {
+	fails "--cgroup-manager: expected" krun --cgroup-manager=openrc list
+	fails "--log-format: expected" krun --log-format=xml list
+	fails "--log-level: expected" krun --log-level=loud list
+	fails "cannot open the log" krun --log=/nonexistent/log list
+}
+
+@test "the log is JSON when asked for, and errors are also shown" {
+	run krun --log "$work/log" --log-format=json state nobody
+	[ "$status" -ne 0 ]
+	[ "${#lines[@]}" -eq 1 ]
+	grep -q '^{"level":"error","msg":"container nobody does not exist","time":"20[^"]*Z"}$' \
+		"$work/log"
+}
+
+@test "list of nothing" {
+	run krun list
+	[ "$status" -eq 0 ]
+	[ "${#lines[@]}" -eq 1 ]
+	[[ "$output" == ID*PID*STATUS*BUNDLE*CREATED*OWNER ]]
+	[ "$(krun list -q)" = "" ]
+	[ "$(krun list --format json | tr -d ' \n')" = "[]" ]
+	fails "--format: expected table or json" krun list --format xml
+	[ ! -e "$state" ]
+}
+
+@test "features are JSON of the specification's shape" {
+	command -v python3 >/dev/null || skip "needs python3"
+	krun features | python3 -c '
+import json, sys
+f = json.load(sys.stdin)
+assert f["ociVersionMin"] == "1.0.0" and f["ociVersionMax"].startswith("1.")
+assert "rbind" in f["mountOptions"] and "idmap" not in f["mountOptions"]
+assert "poststop" in f["hooks"] and "startContainer" not in f["hooks"]
+assert "mount" in f["linux"]["namespaces"] and "user" not in f["linux"]["namespaces"]
+assert "CAP_CHOWN" in f["linux"]["capabilities"]
+assert "SCMP_ACT_ERRNO" in f["linux"]["seccomp"]["actions"]
+assert f["linux"]["cgroup"]["v2"] is True and f["linux"]["cgroup"]["v1"] is False
+'
+}
+
+@test "spec writes a configuration once" {
+	krun spec --bundle "$bundle"
+	grep -q '"ociVersion": "1' "$bundle/config.json"
+	fails "cannot make config.json: File exists" krun spec --bundle "$bundle"
+	fails "cannot open the bundle" krun spec --bundle "$work/nowhere"
+}
+
+@test "what is not there yet is said in one sentence" {
+	for command in checkpoint restore events update; do
+		fails "$command is not supported" krun "$command" c1
+	done
+}

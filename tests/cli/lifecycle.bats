@@ -1,0 +1,79 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Containers that do not exist, have stopped, or were left behind half made.
+load common
+
+@test "an unknown id" {
+	for command in start state pause resume ps delete; do
+		fails "container nobody does not exist" krun "$command" nobody
+	done
+	fails "container nobody does not exist" krun kill nobody TERM
+	fails "container nobody does not exist" krun exec nobody true
+}
+
+@test "delete --force of an unknown id is no error" {
+	run krun delete --force nobody
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
+}
+
+@test "an id with a slash" {
+	mkdir -p "$work/victim"
+	touch "$work/victim/file"
+	for command in start state pause resume ps delete "delete --force" kill; do
+		# shellcheck disable=SC2086
+		fails "invalid container id" krun $command ../victim
+	done
+	[ -e "$work/victim/file" ]
+}
+
+@test "a container that has stopped" {
+	remember running
+	run krun state c1
+	[ "$status" -eq 0 ]
+	[[ "$output" == *'"status": "stopped"'* ]]
+	[[ "$output" == *'"pid": 0'* ]]
+	[[ "$(krun list)" == *c1*stopped* ]]
+	[ "$(krun list -q)" = c1 ]
+	fails "container c1 is not running" krun kill c1
+	fails "container c1 is stopped, not created" krun start c1
+	fails "container c1 is not running" krun exec c1 true
+	fails "container c1 is stopped, not running" krun pause c1
+	krun delete c1
+	[ ! -e "$state/c1" ]
+}
+
+@test "an unknown signal" {
+	remember running
+	fails "there is no signal FOO" krun kill c1 FOO
+	krun delete c1
+}
+
+@test "what a killed create left behind" {
+	remember creating
+	[ "$(krun list -q)" = "" ]
+	fails "container c1 is not created yet" krun kill c1
+	krun delete c1
+	mkdir -p "$state/c1"
+	[ "$(krun list -q)" = "" ]
+	krun delete --force c1
+	[ ! -e "$state/c1" ]
+}
+
+@test "a record that is damaged can still be removed" {
+	mkdir -p "$state/c1"
+	echo '{ "status": 7' >"$state/c1/status.json"
+	fails "status.json is not valid JSON" krun state c1
+	fails "status.json is not valid JSON" krun delete c1
+	krun delete --force c1
+	[ ! -e "$state/c1" ]
+}
+
+@test "poststop hooks run once, with the state on their standard input" {
+	remember running
+	sed -i "s|\"hostname\"|\"hooks\": { \"poststop\": [ { \"path\": \"/bin/sh\", \"args\": \
+[ \"sh\", \"-c\", \"cat >>$work/hook\" ] } ] }, &|" "$state/c1/config.json"
+	krun delete c1
+	[ "$(grep -c '"status": "stopped"' "$work/hook")" -eq 1 ]
+	grep -q '"id": "c1"' "$work/hook"
+}
