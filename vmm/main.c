@@ -5,6 +5,7 @@
  * host, and it ends as the container's process ends.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -131,6 +132,8 @@ int main(void)
 	struct machine *machine;
 
 	log_init(PROGRAM, STDERR_FILENO, LOG_FORMAT_TEXT, LOG_LEVEL_WARNING);
+	/* With more arenas the C library counts processors in sysfs, where the sandbox ends it. */
+	mallopt(M_ARENA_MAX, 2);
 	container_block_signals();
 	fd_keep_only(keep, 1);
 	fd_set_cloexec(VMM_SETUP_FD, true);
