@@ -42,10 +42,11 @@ static void container_fail(struct container *c, uint32_t id, const struct error 
 	control_send_error(c->control, id, e ? (uint32_t)e->code : 0, error_msg(e));
 }
 
+/* A failed one is over for the host, which may use its id again before it is reaped. */
 static struct process *process_by_id(const struct container *c, uint32_t id)
 {
 	for (struct process *p = c->processes; p; p = p->next)
-		if (p->id == id)
+		if (p->id == id && p->state != PROCESS_FAILED)
 			return p;
 	return NULL;
 }

@@ -127,7 +127,7 @@ static int accept_on(int listener)
 }
 
 /* In the agent's process: the machine, with an empty root as an initramfs would be. */
-static void become_agent(struct harness *h, int export)
+static void become_agent(struct harness *h, int agent, int export)
 {
 	char root[80], fd[16];
 
@@ -140,9 +140,7 @@ static void become_agent(struct harness *h, int export)
 	if (unshare(CLONE_NEWNS | CLONE_NEWCGROUP) < 0 ||
 	    mount("tmpfs", root, "tmpfs", 0, NULL) < 0)
 		_exit(101);
-	int agent = open(getenv("KRUN_GPU_TEST_AGENT") ?: "krun-gpu-agent-test", O_PATH | O_CLOEXEC);
-
-	if (agent < 0 || chdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
+	if (chdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
 	    umount2(".", MNT_DETACH) < 0)
 		_exit(102);
 	execveat(agent, "", (char *[]){ (char *)"krun-gpu-agent", NULL }, environ, AT_EMPTY_PATH);
@@ -166,13 +164,19 @@ static void enter_cgroup(const struct harness *h)
 
 int harness_setup(void **state)
 {
+	const char *path = getenv("KRUN_GPU_TEST_AGENT");
 	struct harness *h = *state;
+	int listener, export, agent;
 	static int serial;
-	int listener, export;
 	uint32_t version;
 
 	if (!h->dir[0])
 		return 0;
+	if (!path)
+		path = "krun-gpu-agent-test";
+	agent = open(path, O_PATH | O_CLOEXEC);
+	if (agent < 0)
+		fail_msg("%s: %s", path, strerror(errno));
 	snprintf(h->name, sizeof(h->name), "krun-gpu-test/%d/%d", (int)getpid(), serial++);
 	listener = listen_on(h, AGENT_PORT_CONTROL);
 	for (uint32_t id = 0; id < HARNESS_IDS; id++)
@@ -184,14 +188,24 @@ int harness_setup(void **state)
 	h->agent = (pid_t)syscall(SYS_clone, SIGCHLD | CLONE_NEWPID, NULL, NULL, NULL, 0);
 	if (h->agent == 0) {
 		enter_cgroup(h);
-		become_agent(h, export);
+		become_agent(h, agent, export);
 	}
+	close(agent);
 	close(export);
 	h->control = accept_on(listener);
 	close(listener);
 	harness_expect_u32s(h, AGENT_HELLO, &version, 1);
 	assert_int_equal(version, AGENT_PROTO_VERSION);
 	return 0;
+}
+
+/* A cgroup is busy for a moment after its last process is reaped. */
+static void remove_cgroup(const struct harness *h)
+{
+	for (int i = 0; i < 100 && h->cgroup[0] && access(h->cgroup, F_OK) == 0; i++) {
+		run("find %s -depth -type d -exec rmdir {} \\; 2>/dev/null || :", h->cgroup);
+		usleep(i ? 10000 : 0);
+	}
 }
 
 int harness_teardown(void **state)
@@ -210,8 +224,7 @@ int harness_teardown(void **state)
 	for (uint32_t id = 0; id < HARNESS_IDS; id++)
 		for (int n = 0; n < 4; n++)
 			close(h->listener[id][n]);
-	if (h->cgroup[0])
-		run("find %s -depth -type d -exec rmdir {} + 2>/dev/null || :", h->cgroup);
+	remove_cgroup(h);
 	/* The agent ends by itself when the host is gone. */
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
 }

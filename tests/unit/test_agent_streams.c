@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Streams, terminals, execs, and the order of things at a container's end. */
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -403,6 +404,54 @@ static void exec_leaves_daemon(void **state)
 	end_server(h);
 }
 
+static size_t agent_fds(const struct harness *h)
+{
+	char path[64];
+	size_t count = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)h->agent);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
+/* Whatever becomes of execs, nothing of them stays in the agent. */
+static void many_execs(void **state)
+{
+	struct harness *h = *state;
+	char *good[] = { (char *)"true", NULL }, *bad[] = { (char *)"nothere", NULL };
+	size_t before;
+	uint32_t v[2];
+
+	NEED(h);
+	begin_server(h);
+	before = agent_fds(h);
+	for (int i = 0; i < 100; i++) {
+		struct agent_process p = exec_process(i % 4 == 3 ? bad : good);
+		struct msg msg;
+
+		p.stdin_open = i & 1;
+		harness_send_exec(h, 1, &p);
+		if (p.args == bad) {
+			msg = harness_expect(h, AGENT_ERROR);
+			msg_release(&msg);
+		} else {
+			harness_expect_u32s(h, AGENT_STARTED, v, 2);
+			harness_expect_u32s(h, AGENT_EXITED, v, 2);
+			assert_int_equal(v[1], 0);
+		}
+		for (int n = p.stdin_open ? 0 : 1; n < 3; n++)
+			close(harness_accept(h, 1, n));
+	}
+	usleep(100000);
+	assert_int_equal(agent_fds(h), before);
+	end_server(h);
+}
+
 /* The container's end is told after its execs', and ends them. */
 static void exec_dies_with_container(void **state)
 {
@@ -496,7 +545,7 @@ int main(void)
 		TEST(output_before_exit), TEST(terminal),	TEST(terminal_output_is_complete),
 		TEST(exec_output),	 TEST(exec_terminal),	TEST(exec_not_found),
 		TEST(exec_leaves_daemon), TEST(exec_dies_with_container),
-		TEST(exec_before_start), TEST(kill_all),	TEST(malformed_messages),
+		TEST(exec_before_start), TEST(many_execs), TEST(kill_all),	TEST(malformed_messages),
 	};
 
 	return cmocka_run_group_tests(tests, harness_group_setup, harness_group_teardown);
