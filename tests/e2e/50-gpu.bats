@@ -1,0 +1,67 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# --device /dev/dri: Vulkan in the container, on the host's driver.
+load helpers
+
+@test "vulkaninfo shows Venus over the host's driver" {
+	LIMIT=300 run host '
+		podman --runtime krun-gpu run --rm --device /dev/dri demo vulkaninfo --summary'
+	[ "$status" -eq 0 ]
+	[[ $output == *"Virtio-GPU Venus (llvmpipe"* ]]
+	[[ $output == *DRIVER_ID_MESA_VENUS* ]]
+}
+
+@test "without --device there is no GPU" {
+	run host 'kprun demo sh -c "ls /dev/dri 2>&1; vulkaninfo --summary" 2>&1'
+	[ "$status" -ne 0 ]
+	[[ $output != *Venus* ]]
+}
+
+@test "a compute program gives the right answer over 64 MiB" {
+	LIMIT=600 run host '
+		cp "$e2e"/compute /root/compute
+		podman --runtime krun-gpu run --rm --network none --device /dev/dri \
+			-v /root/compute:/compute:ro demo /compute 64'
+	[ "$status" -eq 0 ]
+	[[ $output == *"ok 67108864 Virtio-GPU Venus (llvmpipe"* ]]
+}
+
+@test "two containers share the GPU" {
+	LIMIT=600 run host '
+		for i in 1 2; do
+			podman --runtime krun-gpu run --rm --network none --device /dev/dri \
+				-v /root/compute:/compute:ro demo /compute 4 > /tmp/gpu$i 2>&1 &
+		done
+		wait
+		cat /tmp/gpu1 /tmp/gpu2
+		rm /tmp/gpu1 /tmp/gpu2'
+	[ "$status" -eq 0 ]
+	[ "$(grep -c '^ok 4194304 Virtio-GPU Venus' <<< "$output")" -eq 2 ]
+}
+
+@test "the render server is jailed: no capabilities, no network, no file of the host" {
+	LIMIT=200 run host '
+		kp run -d --name jailed --network none --device /dev/dri demo sleep 1000 > /dev/null
+		pid=$(pgrep -o -x virgl_render_se)
+		grep -E "^(CapEff|NoNewPrivs|Seccomp):" /proc/$pid/status | tr -s "\t\n" " "
+		ls /proc/$pid/root/root /proc/$pid/root/home 2>/dev/null
+		[ "$(readlink /proc/$pid/ns/net)" != "$(readlink /proc/self/ns/net)" ] && echo own-net
+		podman rm -f -t 0 jailed > /dev/null'
+	[ "$status" -eq 0 ]
+	[ "$output" = "CapEff: 0000000000000000 NoNewPrivs: 1 Seccomp: 2 own-net" ]
+}
+
+@test "no Vulkan driver for the node, and software not allowed: one sentence, nothing left" {
+	run host '
+		snapshot | sort > /root/before
+		unshare -m bash -c "mount --bind /dev/null /etc/krun-gpu/krun-gpu.conf
+			. $0/prelude.sh
+			new_bundle /root/gpu-bundle true; with_gpu /root/gpu-bundle
+			krun-gpu run -b /root/gpu-bundle no-driver" "$e2e" && exit 1
+		rm -rf /root/gpu-bundle
+		same_as /root/before'
+	[ "$status" -eq 0 ]
+	one_sentence
+	[[ $output == *"no Vulkan driver"* ]]
+}

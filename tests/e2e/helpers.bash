@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What the end-to-end tests share. tests/e2e/run starts them, and says where the tested host is.
+# shellcheck shell=bash
+
+bats_require_minimum_version 1.5.0
+
+# host SCRIPT [ARGUMENT]... - runs a bash script in the tested host, with prelude.sh before it.
+# LIMIT is its limit in seconds. With E2E_LOCAL set, this machine is the tested host.
+host() {
+	local script=". $E2E_SHARE_INSIDE/prelude.sh; $1"
+	shift
+
+	if [ -n "${E2E_LOCAL-}" ]; then
+		timeout "${LIMIT:-240}" bash -euo pipefail -c "$script" host "$@" 3>&-
+	else
+		"$E2E_RIG/run" --timeout "${LIMIT:-240}" -- \
+			bash -euo pipefail -c "$script" host "$@" 3>&-
+	fi
+}
+
+# one_sentence - $output is one line that says what is wrong, not a crash, and not empty.
+one_sentence() {
+	[ "$(printf '%s\n' "$output" | wc -l)" -eq 1 ] && [ ${#output} -gt 15 ] &&
+		[[ $output == krun-gpu:* ]]
+}
+
+# Bats shows the output of a test that failed; this is what it was about.
+teardown() {
+	[ -n "${BATS_TEST_COMPLETED-}" ] || printf 'status %s, output:\n%s\n' "${status-}" "${output-}"
+}
