@@ -174,7 +174,8 @@ static uint64_t get_u64(uint32_t request)
 }
 
 /* Send something that is acknowledged: 0, or not when it is refused. */
-static uint64_t ask(uint32_t request, const void *payload, uint32_t len, const int *fds, size_t nfds)
+static uint64_t ask(uint32_t request, const void *payload, uint32_t len, const int *fds,
+		    size_t nfds)
 {
 	send_fds(request, VHOST_USER_FLAG_NEED_REPLY, payload, len, fds, nfds);
 	return reply(request).payload.u64;
@@ -230,6 +231,14 @@ static void start_queue(uint16_t base)
 	assert_int_equal(set_state(VHOST_USER_SET_VRING_ENABLE, 0, 1), 0);
 }
 
+static uint32_t stop_queue(void)
+{
+	const struct vhost_user_vring_state state = { 0, 0 };
+
+	send_fds(VHOST_USER_GET_VRING_BASE, 0, &state, sizeof(state), NULL, 0);
+	return reply(VHOST_USER_GET_VRING_BASE).payload.state.num;
+}
+
 static bool signalled(int fd, int timeout_ms)
 {
 	struct pollfd p = { fd, POLLIN, 0 };
@@ -280,9 +289,7 @@ static void test_serves(void **state)
 	assert_true(signalled(f.call, 2000));
 	assert_int_equal(used->idx, 2);
 	/* Stopped, it says where it is, and takes up from there, also what came meanwhile. */
-	assert_int_equal(({ send_fds(VHOST_USER_GET_VRING_BASE, 0,
-				     &(struct vhost_user_vring_state){ 0, 0 }, 8, NULL, 0);
-			    reply(VHOST_USER_GET_VRING_BASE).payload.state.num; }), 2);
+	assert_int_equal(stop_queue(), 2);
 	assert_int_equal(f.stops, 2);
 	add_chain("later");
 	kick();
@@ -308,8 +315,7 @@ static void test_malformed_chain(void **state)
 	assert_true(signalled(f.err, 2000));
 	assert_false(signalled(f.call, 20));
 	/* Only this queue is given up, and only until it is started anew. */
-	send_fds(VHOST_USER_GET_VRING_BASE, 0, &(struct vhost_user_vring_state){ 0, 0 }, 8, NULL, 0);
-	assert_int_equal(reply(VHOST_USER_GET_VRING_BASE).payload.state.num, 0);
+	assert_int_equal(stop_queue(), 0);
 	desc[0].addr = GPA + BUFFER;
 	start_queue(0);
 	assert_true(signalled(f.call, 2000));

@@ -69,7 +69,7 @@ static int fs_creds_become(const struct fs_creds *c)
 	/* A user namespace may forbid this: the file then loses its SGID bit, the safe side. */
 	if (c->has_group)
 		syscall(SYS_setgroups, 1, &c->group);
-	/* These two report no errors: ask what came of it. (An id may not exist in our namespace.) */
+	/* These report no errors, such as for an id that our user namespace lacks: ask. */
 	setfsgid(c->gid);
 	setfsuid(c->uid);
 	if ((gid_t)setfsgid(-1) != c->gid || (uid_t)setfsuid(-1) != c->uid)

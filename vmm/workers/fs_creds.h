@@ -27,7 +27,7 @@ struct fs_creds {
 /** fs_creds_thread_init() - give this thread a umask and a working directory of its own */
 int fs_creds_thread_init(struct error **err);
 
-/** fs_creds_assume() - become that user until fs_creds_restore(); 0 or -errno, then nothing changed */
+/** fs_creds_assume() - be that user until fs_creds_restore(); 0, or -errno and nothing changed */
 int fs_creds_assume(const struct fs_creds *c);
 void fs_creds_restore(void);
 

@@ -192,9 +192,8 @@ static int fs_inode_enter_new(struct fs_inodes *t, int fd, const struct statx *s
 
 	if (t->ids.count >= t->max) {
 		if (!t->warned)
-			log_warning("the guest holds %u files in its cache, the most there are file "
-				    "descriptors for (RLIMIT_NOFILE): further ones fail with ENFILE",
-				    t->ids.count);
+			log_warning("the guest caches %u files, the most that RLIMIT_NOFILE "
+				    "allows: opening more fails with ENFILE", t->ids.count);
 		t->warned = true;
 		close(fd);
 		return -ENFILE;

@@ -101,7 +101,7 @@ static int fs_parse_options(struct fs_options *o, int argc, char **argv)
 		}
 	}
 	if (!o->export || optind != argc) {
-		fputs("krun-gpu-fs: --export DIR is needed, and nothing else (see --help)\n", stderr);
+		fputs("krun-gpu-fs: give --export DIR, and no arguments (see --help)\n", stderr);
 		return -1;
 	}
 	return 0;

@@ -25,6 +25,11 @@
  * Permissions are the guest kernel's business (virtio-fs mounts check them by mode and owner).
  * What the host wants to hold whatever the guest does, such as read-only mounts, it has put into
  * the mounts of the export: the host's kernel refuses then.
+ *
+ * Names and attributes are cached by the guest for FS_CACHE_SECONDS, file contents until size or
+ * time of change are others; the host may change files, and sees what the guest wrote at once,
+ * because the guest does not delay its writes. Locks are the guest kernel's: they hold among all
+ * processes of one container, and not between containers that share a directory.
  */
 
 #define FS_FEATURES                                                                         \
@@ -175,7 +180,8 @@ static const struct fs_op_entry fs_ops[] = {
 	[FUSE_RELEASEDIR] = FS_OP(releasedir, fuse_release_in, FS_QUICK),
 	[FUSE_FSYNCDIR] = FS_OP(fsyncdir, fuse_fsync_in, FS_SLOW),
 	[FUSE_CREATE] = FS_OP(create, fuse_create_in, FS_QUICK),
-	[FUSE_INTERRUPT] = { fs_op_ignore, sizeof(struct fuse_interrupt_in), FS_QUICK, false, true },
+	[FUSE_INTERRUPT] = { fs_op_ignore, sizeof(struct fuse_interrupt_in), FS_QUICK, false,
+			     true },
 	[FUSE_DESTROY] = FS_OP0(destroy, FS_SESSION),
 	[FUSE_BATCH_FORGET] = { fs_op_batch_forget, sizeof(struct fuse_batch_forget_in), FS_QUICK,
 				false, true },
@@ -225,7 +231,7 @@ static int fs_server_dispatch(struct fs_server *s, struct fs_request *r,
 int fs_server_handle(struct fs_server *s, struct fs_request *r)
 {
 	const struct fs_op_entry *e = fs_op_entry(r->in.opcode);
-	/* ENOSYS makes the guest's kernel stop asking: for locks, ioctl, access, bmap and the like. */
+	/* ENOSYS makes the guest's kernel stop asking: for ioctl, access, bmap and the like. */
 	int ret = e ? fs_server_dispatch(s, r, e) : -ENOSYS;
 
 	if (ret == -EAGAIN && r->nowait)

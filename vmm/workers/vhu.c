@@ -130,7 +130,7 @@ void vhu_queue_try_start(struct vhu *vhu, unsigned int index)
 
 	if (vq->ready || !q->enabled || !q->addr_set || q->kick_fd < 0)
 		return;
-	/* What the device wrote last is in the ring itself: it survives a worker that was restarted. */
+	/* What was used last is in the ring itself: it survives a worker that was restarted. */
 	used = guest_memory_ptr(&vhu->mem, vq->used, sizeof(*used));
 	if (!used) {
 		vhu_queue_broken(vhu, index, "the used ring lies outside memory");

@@ -26,16 +26,16 @@ struct vhu;
 struct vhu_ops {
 	const char *name;
 	uint16_t num_queues;	    /* at most VHU_MAX_QUEUES */
-	uint64_t features;	    /* virtio device features; VERSION_1, EVENT_IDX, INDIRECT_DESC and
-				     * VHOST_USER_F_PROTOCOL_FEATURES are added */
+	uint64_t features;	    /* of the virtio device; VERSION_1, EVENT_IDX, INDIRECT_DESC,
+				     * and VHOST_USER_F_PROTOCOL_FEATURES are added */
 	bool backend_channel;	    /* offers BACKEND_REQ, BACKEND_SEND_FD and SHMEM */
 	/* Configuration space for GET_CONFIG; NULL: not offered (our VMM answers itself). */
 	size_t (*get_config)(void *data, void *buf, size_t size);
-	/* The queue was kicked, or enabled with chains waiting: pop until none is left. A worker that
-	 * leaves some there, for want of room, calls vhu_kick() when it can go on. */
+	/* The queue was kicked, or enabled with chains waiting: pop until none is left. A worker
+	 * that leaves some there, for want of room, calls vhu_kick() when it can go on. */
 	void (*queue_kick)(void *data, struct vhu *vhu, unsigned int index);
-	/* The queue stops (GET_VRING_BASE, reset or disconnect): finish or forget its chains. When it
-	 * returns no chain of this queue may be pushed any more. May be NULL. */
+	/* The queue stops (GET_VRING_BASE, disabled, new memory, disconnect): finish or forget its
+	 * chains. When it returns, none of them may be pushed any more. May be NULL. */
 	void (*queue_stop)(void *data, struct vhu *vhu, unsigned int index);
 	/* vhu_wake() was called. May be NULL. */
 	void (*woken)(void *data, struct vhu *vhu);

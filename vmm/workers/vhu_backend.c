@@ -20,7 +20,8 @@ static int vhu_backend_request(struct vhu *vhu, uint32_t request,
 	bool valid;
 	int r;
 
-	if (vhu->backend_sock < 0 || !(vhu->protocol_features & (1ULL << VHOST_USER_PROTOCOL_F_SHMEM)))
+	if (vhu->backend_sock < 0 ||
+	    !(vhu->protocol_features & (1ULL << VHOST_USER_PROTOCOL_F_SHMEM)))
 		return -ENOTSUP;
 	r = vhu_msg_send(vhu->backend_sock, &msg, fd);
 	if (r < 0)

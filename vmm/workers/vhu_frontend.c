@@ -57,7 +57,8 @@ static uint64_t vhu_offered_protocol_features(const struct vhu *vhu)
 	uint64_t f = VHU_BIT(VHOST_USER_PROTOCOL_F_MQ) | VHU_BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK);
 
 	if (vhu->ops->backend_channel)
-		f |= VHU_BIT(VHOST_USER_PROTOCOL_F_BACKEND_REQ) | VHU_BIT(VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD) |
+		f |= VHU_BIT(VHOST_USER_PROTOCOL_F_BACKEND_REQ) |
+		     VHU_BIT(VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD) |
 		     VHU_BIT(VHOST_USER_PROTOCOL_F_SHMEM);
 	if (vhu->ops->get_config)
 		f |= VHU_BIT(VHOST_USER_PROTOCOL_F_CONFIG);
@@ -318,7 +319,8 @@ static int vhu_get_config(struct vhu *vhu, struct vhu_msg *msg)
 	uint8_t space[VHOST_USER_MAX_CONFIG] = { 0 };
 	size_t len;
 
-	if (msg->hdr.size < head || c->size > VHOST_USER_MAX_CONFIG || msg->hdr.size != head + c->size)
+	if (msg->hdr.size < head || c->size > VHOST_USER_MAX_CONFIG ||
+	    msg->hdr.size != head + c->size)
 		return -EPROTO;
 	len = vhu->ops->get_config ? vhu->ops->get_config(vhu->data, space, sizeof(space)) : 0;
 	if (c->offset > len || c->size > len - c->offset)
