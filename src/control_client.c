@@ -27,6 +27,15 @@ int control_connect(int dirfd, struct error **err)
 	return steal_fd(&sock);
 }
 
+/* The text holds the reason already; the code is for who asks. */
+static int control_error(struct error **err, int code, const char *text)
+{
+	error_set(err, 0, "%s", text);
+	if (err && *err)
+		(*err)->code = code;
+	return -1;
+}
+
 static int control_vmm_error(const struct msg *msg, struct error **err)
 {
 	struct wire_reader r = WIRE_READER(msg->payload, msg->len);
@@ -35,11 +44,7 @@ static int control_vmm_error(const struct msg *msg, struct error **err)
 
 	if (!text)
 		return error_set(err, EPROTO, "the VMM's answer makes no sense");
-	/* The text holds the reason already; the code is for who asks. */
-	error_set(err, 0, "%s", text);
-	if (err && *err && (*err)->msg)
-		(*err)->code = (int)code;
-	return -1;
+	return control_error(err, (int)code, text);
 }
 
 int control_receive(int sock, int timeout_ms, struct msg *msg, struct error **err)
@@ -54,7 +59,7 @@ int control_receive(int sock, int timeout_ms, struct msg *msg, struct error **er
 		return error_set(err, ETIMEDOUT, "the container's VMM does not answer");
 	r = r < 0 ? -errno : msg_recv(sock, msg);
 	if (!r || r == -ECONNRESET)
-		return error_set(err, ECONNRESET, "the container's VMM has ended");
+		return control_error(err, ECONNRESET, "the container's VMM has ended");
 	if (r < 0)
 		return error_set(err, -r, "cannot read the VMM's answer");
 	if (msg->type != VMM_ERROR)

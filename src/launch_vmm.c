@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "app.h"
@@ -26,6 +27,7 @@
 
 /* A guest that has not set itself up by then never will. */
 #define BOOT_TIMEOUT_MS 120000
+#define END_TIMEOUT_MS 10000
 
 static int open_kvm(struct launch *l, struct error **err)
 {
@@ -185,8 +187,28 @@ static int send_config(struct launch *l, struct error **err)
 	return r < 0 ? error_set(err, -r, "cannot configure the VMM") : 0;
 }
 
+/* A VMM that ended without an answer: how it did is all there is to tell, beside its log. */
+static int vmm_ended(struct launch *l, struct error **err)
+{
+	const pid_t pid = l->c.state.vmm.pid;
+	cleanup_close int fd = process_ref_open(&l->c.state.vmm);
+	struct pollfd pfd = { fd, POLLIN, 0 };
+	int status;
+
+	/* The socket is closed before the process is gone. */
+	if (fd >= 0)
+		poll(&pfd, 1, END_TIMEOUT_MS);
+	if (waitpid(pid, &status, WNOHANG) != pid)
+		return -1;
+	if (WIFSIGNALED(status))
+		return error_set(err, 0, "the VMM was ended by signal %d (%s)", WTERMSIG(status),
+				 strsignal(WTERMSIG(status)));
+	return error_set(err, 0, "the VMM ended with code %d", WEXITSTATUS(status));
+}
+
 int launch_vmm_boot(struct launch *l, struct error **err)
 {
+	cleanup_error struct error *why = NULL;
 	cleanup_msg struct msg msg = { 0 };
 
 	if (send_config(l, err) < 0)
@@ -195,8 +217,11 @@ int launch_vmm_boot(struct launch *l, struct error **err)
 	for (int i = 0; i < VMM_FD_COUNT; i++)
 		if (l->vmm_fds[i] >= 0)
 			close(steal_fd(&l->vmm_fds[i]));
-	if (control_receive(l->setup, BOOT_TIMEOUT_MS, &msg, err) < 0)
-		return -1;
+	if (control_receive(l->setup, BOOT_TIMEOUT_MS, &msg, &why) < 0) {
+		if (why->code == ECONNRESET)
+			vmm_ended(l, &why);
+		return error_move(err, &why);
+	}
 	if (msg.type != VMM_CREATED)
 		return error_set(err, EPROTO, "the VMM answered out of turn");
 	return 0;
