@@ -9,7 +9,7 @@ load helpers
 		"$e2e"/pty size=30x100 expect="# " type="stty size" expect="30 100" \
 			size=41x123 type="sleep 1; stty size" expect="41 123" \
 			type=tty expect=/dev/pts/0 \
-			type="sleep 1000" key=3 type="echo after\$?" expect=after130 \
+			type="sleep 1000" expect="sleep 1000" key=3 type="echo after\$?" expect=after130 \
 			type="exit 6" -- \
 			podman --runtime krun-gpu run --rm --network none -it demo bash --norc'
 	[ "$status" -eq 6 ]
@@ -19,7 +19,7 @@ load helpers
 	run host '
 		"$e2e"/pty expect="# " type="exec cat" expect="exec cat" key=4 -- \
 			podman --runtime krun-gpu run --rm --network none -it demo bash --norc
-		nothing_of_ours'
+		until_true 30 nothing_of_ours'
 	[ "$status" -eq 0 ]
 }
 

@@ -95,3 +95,14 @@ same_as() {
 	done
 	diff "$1" "$1.now"
 }
+
+# clean_host - what a failed test left, so that the next one can be judged by itself.
+clean_host() {
+	local id
+
+	podman rm -f -t 0 -a > /dev/null 2>&1 || true
+	for id in $(krun-gpu list -q); do
+		krun-gpu delete --force "$id" || true
+	done
+	rm -rf /root/kill-* /root/b[0-9]*
+}
