@@ -98,12 +98,19 @@ int cgroup_create(const char *path, struct error **err)
 	return steal_fd(&fd);
 }
 
-int cgroup_freeze(const char *path, bool freeze, struct error **err)
+int cgroup_move(const char *path, const char *name, pid_t pid, struct error **err)
 {
-	cleanup_close int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int r = fd < 0 ? -errno : cgroup_write(fd, "cgroup.freeze", freeze ? "1" : "0");
+	cleanup_close int parent = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int child = -1;
+	char text[16];
+	int r;
 
-	return r < 0 ? error_set(err, -r, "cannot freeze %s", path) : 0;
+	if (parent < 0 || (mkdirat(parent, name, 0755) < 0 && errno != EEXIST))
+		return error_set(err, errno, "cannot make the cgroup %s/%s", path, name);
+	child = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	snprintf(text, sizeof(text), "%d", pid);
+	r = child < 0 ? -errno : cgroup_write(child, "cgroup.procs", text);
+	return r < 0 ? error_set(err, -r, "cannot move the VMM to %s/%s", path, name) : 0;
 }
 
 /* Cgroups below ours: nobody makes any, but who does must not keep ours from going. */

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "app.h"
 
@@ -32,6 +33,9 @@ char *cgroup_path(const char *wanted, const char *id, struct arena *arena, struc
  */
 int cgroup_create(const char *path, struct error **err);
 
+/** cgroup_move() - make the cgroup @name below the one at @path, and move a process into it */
+int cgroup_move(const char *path, const char *name, pid_t pid, struct error **err);
+
 /**
  * cgroup_apply() - set the host's side of linux.resources
  * @fd:       directory of the cgroup
@@ -46,9 +50,6 @@ int cgroup_apply(int fd, const struct oci_resources *r, uint64_t room, struct er
 
 /** cgroup_needed() - the name of a limit that only a host cgroup can keep; NULL: there is none */
 const char *cgroup_needed(const struct oci_resources *r);
-
-/** cgroup_freeze() - stop or continue all processes of a cgroup; 0 or -1 */
-int cgroup_freeze(const char *path, bool freeze, struct error **err);
 
 /** cgroup_remove() - kill what is left in it and remove it; one that is not there is removed */
 int cgroup_remove(const char *path, struct error **err);

@@ -31,7 +31,6 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/fd.h"
-#include "cgroup.h"
 #include "launch_internal.h"
 #include "spawn.h"
 
@@ -133,32 +132,6 @@ static int copy_config(struct launch *l, struct error **err)
 	return r < 0 ? error_set(err, -r, "cannot copy %s", l->opts->config) : 0;
 }
 
-static int open_cgroup(struct launch *l, struct error **err)
-{
-	const char *needed = cgroup_needed(&l->c.spec.resources);
-	struct oci_state *s = &l->c.state;
-
-	if (l->app->cgroup_manager == CGROUP_MANAGER_SYSTEMD)
-		return error_set(err, 0, "--cgroup-manager: systemd scopes are not supported, use "
-				 "cgroupfs");
-	if (l->app->cgroup_manager == CGROUP_MANAGER_DISABLED || !cgroup_available()) {
-		if (!needed)
-			return 0;
-		return error_set(err, 0, "linux.resources.%s: needs a cgroup of the host's, and %s",
-				 needed, l->app->cgroup_manager == CGROUP_MANAGER_DISABLED ?
-					 "--cgroup-manager=disabled was given" :
-					 "/sys/fs/cgroup is not a cgroup v2 hierarchy that this "
-					 "user may write");
-	}
-	s->cgroup = cgroup_path(l->c.spec.cgroups_path, l->opts->id, &s->arena, err);
-	if (!s->cgroup || oci_state_write(l->c.dirfd, s, err) < 0)
-		return -1;
-	l->cgroup = cgroup_create(s->cgroup, err);
-	if (l->cgroup < 0)
-		return -1;
-	return cgroup_apply(l->cgroup, &l->c.spec.resources, l->size.room, err);
-}
-
 static int open_guest_console(struct launch *l, struct error **err)
 {
 	if (!l->app->host.guest_console && l->app->log_level < LOG_LEVEL_DEBUG)
@@ -199,9 +172,10 @@ static int build(struct launch *l, struct error **err)
 	struct oci_state *s = &l->c.state;
 
 	if (oci_state_write(l->c.dirfd, s, err) < 0 || copy_config(l, err) < 0 ||
-	    open_cgroup(l, err) < 0 || launch_streams(l, err) < 0 ||
+	    launch_cgroup(l, err) < 0 || launch_streams(l, err) < 0 ||
 	    open_guest_console(l, err) < 0 || launch_vmm_spawn(l, err) < 0 ||
-	    oci_state_write(l->c.dirfd, s, err) < 0 || run_create_hooks(l, err) < 0 ||
+	    oci_state_write(l->c.dirfd, s, err) < 0 || launch_scope(l, err) < 0 ||
+	    run_create_hooks(l, err) < 0 ||
 	    launch_fs(l, err) < 0 || launch_gpu(l, err) < 0 ||
 	    oci_state_write(l->c.dirfd, s, err) < 0 || launch_vmm_boot(l, err) < 0)
 		return -1;

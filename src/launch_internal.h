@@ -41,6 +41,12 @@ int launch_vmm_spawn(struct launch *l, struct error **err);
 /** launch_vmm_boot() - send the configuration and wait until the container is created */
 int launch_vmm_boot(struct launch *l, struct error **err);
 
+/** launch_cgroup() - make the container's cgroup, which everything spawned later joins */
+int launch_cgroup(struct launch *l, struct error **err);
+
+/** launch_scope() - with systemd: make the cgroup around the VMM, which has been spawned */
+int launch_scope(struct launch *l, struct error **err);
+
 /** launch_fs() - start the file server on the export */
 int launch_fs(struct launch *l, struct error **err);
 

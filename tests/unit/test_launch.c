@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/wire.h"
 #include "cgroup.h"
+#include "cgroup_systemd.h"
 #include "host_config.h"
 #include "launch_guest.h"
 #include "launch_plan.h"
@@ -218,6 +219,35 @@ static void cgroup_paths_stay_inside(void **state)
 	assert_null(cgroup_path("..", "id", &a, NULL));
 }
 
+static void systemd_scopes_are_named(void **state)
+{
+	static const struct {
+		const char *wanted, *slice, *unit; /* no unit: refused */
+	} cases[] = {
+		{ "machine.slice:libpod:abc", "machine.slice", "libpod-abc.scope" },
+		{ "a-b.slice::abc", "a-b.slice", "abc.scope" },
+		{ "/a/b", NULL, NULL }, { "a:b", NULL, NULL }, { "a:b:c:d", NULL, NULL },
+		{ "a.slice:b:", NULL, NULL }, { "a/b:c:d", NULL, NULL }, { "a:b:c d", NULL, NULL },
+		{ "a:b:c\n", NULL, NULL },
+	};
+	cleanup_arena struct arena a = { NULL };
+	struct systemd_scope scope;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		if (systemd_scope_parse(cases[i].wanted, "id", &a, &scope, NULL) < 0) {
+			if (cases[i].unit)
+				fail_msg("refused: %s", cases[i].wanted);
+			continue;
+		}
+		assert_non_null(cases[i].unit);
+		assert_string_equal(scope.slice, cases[i].slice);
+		assert_string_equal(scope.unit, cases[i].unit);
+	}
+	assert_int_equal(systemd_scope_parse("", "id", &a, &scope, NULL), 0);
+	assert_string_equal(scope.unit, "krun-gpu-id.scope");
+}
+
 static int load_host_config(const char *text, struct host_config *cfg, struct error **err)
 {
 	char path[] = "/tmp/krun-gpu-conf-XXXXXX";
@@ -272,6 +302,7 @@ int main(void)
 		cmocka_unit_test(fifos_are_refused),
 		cmocka_unit_test(the_guest_gets_its_half),
 		cmocka_unit_test(cgroup_paths_stay_inside),
+		cmocka_unit_test(systemd_scopes_are_named),
 		cmocka_unit_test(host_configuration),
 	};
 
