@@ -117,6 +117,9 @@ static void json_path(const struct json *at, char *path)
 }
 
 static int json_verror(const struct json *at, const char *key, struct error **err, const char *fmt,
+		       va_list ap) __attribute__((format(printf, 4, 0)));
+
+static int json_verror(const struct json *at, const char *key, struct error **err, const char *fmt,
 		       va_list ap)
 {
 	cleanup_free char *text = NULL;
