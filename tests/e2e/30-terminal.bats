@@ -15,11 +15,13 @@ load helpers
 	[ "$status" -eq 6 ]
 }
 
-@test "a terminal that goes away does not keep the container" {
+@test "end of input at the terminal ends the process, and nothing stays" {
 	run host '
-		"$e2e"/pty expect="# " type="exec cat" expect="exec cat" key=4 -- \
+		until_true 20 nothing_of_ours
+		"$e2e"/pty expect="# " type="echo st\"\"art; exec cat" expect=start \
+			type=typed expect=typed expect=typed key=4 -- \
 			podman --runtime krun-gpu run --rm --network none -it demo bash --norc
-		until_true 30 nothing_of_ours'
+		until_true 20 nothing_of_ours'
 	[ "$status" -eq 0 ]
 }
 
