@@ -47,14 +47,18 @@
 /*
  * What every guest kernel is told. tsc=reliable and random.trust_cpu=on spare it measurements at
  * boot; swiotlb=noforce a bounce buffer that virtio here never uses; reboot=t makes a reset a
- * triple fault, which KVM reports at once; panic=-1 makes a panic a reset.
+ * triple fault, which KVM reports at once; panic=-1 makes a panic a reset, and oops=panic an oops:
+ * what it leaves behind are locks that nobody releases and a container that hangs.
  */
 #define CMDLINE_BASE                                                                           \
-	"console=hvc0 quiet reboot=t panic=-1 tsc=reliable swiotlb=noforce 8250.nr_uarts=0 "   \
-	"random.trust_cpu=on"
-/* For a kernel without initramfs support: the agent lies in the export. */
+	"console=hvc0 quiet reboot=t panic=-1 oops=panic tsc=reliable swiotlb=noforce "        \
+	"8250.nr_uarts=0 random.trust_cpu=on"
+/*
+ * For a kernel without initramfs support: the agent lies in the export. "rw", since the agent mounts
+ * the export a second time, which shares the superblock; its top is read-only on the host.
+ */
 #define CMDLINE_NO_INITRD                                                                      \
-	" rootfstype=virtiofs root=" AGENT_FS_TAG " ro init=/" AGENT_FS_AGENT
+	" rootfstype=virtiofs root=" AGENT_FS_TAG " rw init=/" AGENT_FS_AGENT
 
 struct machine {
 	const struct vmm_config *cfg; /* borrowed from main() */
@@ -65,6 +69,7 @@ struct machine {
 	struct mmio_bus mmio;
 	struct serial serial;
 	int console_fd; /* owned */
+	const struct virtio_device *console; /* borrowed from its transport */
 	struct virtio_transport *transports[ARCH_MMIO_DEVICES_MAX];
 	size_t num_transports;
 	struct shm_window *gpu_window;
@@ -159,10 +164,17 @@ static void vcpu_pio(void *data, uint16_t port, void *buf, size_t len, bool writ
 static void vcpu_stopped(void *data, const char *why)
 {
 	struct machine *m = data;
+	const char *panic;
 
 	pthread_mutex_lock(&m->lock);
 	serial_flush(&m->serial);
-	machine_stop(m, "%s", why ? why : "the guest stopped before the container's process ended");
+	panic = console_panic(m->console);
+	if (why)
+		machine_stop(m, "%s", why);
+	else if (panic)
+		machine_stop(m, "the guest's kernel panicked: %s", panic);
+	else
+		machine_stop(m, "the guest stopped before the container's process ended");
 	pthread_mutex_unlock(&m->lock);
 }
 
@@ -284,7 +296,7 @@ int machine_add_devices(struct machine *m, int fds[VMM_FD_COUNT], struct error *
 	struct virtio_device *dev;
 
 	m->console_fd = m->serial.out_fd = steal_fd(&fds[VMM_FD_CONSOLE]);
-	dev = console_create(&m->mem, m->console_fd, err);
+	m->console = dev = console_create(&m->mem, m->console_fd, err);
 	if (!dev || add_device(m, dev, err))
 		return -1;
 	m->vsock = vsock_create(&m->mem, m->loop, err);

@@ -8,16 +8,21 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <limits.h>
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_ring.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
+
+#define CONSOLE_LINE_MAX 160u
+#define CONSOLE_CHUNK 1024u /* not above PIPE_BUF */
+
+static const char panic_words[] = "Kernel panic - not syncing: ";
 
 enum { CONSOLE_QUEUE_RX, CONSOLE_QUEUE_TX, CONSOLE_NUM_QUEUES };
 
@@ -25,6 +30,9 @@ struct console {
 	struct virtio_device dev;
 	int out_fd;	/* borrowed; -1: dropped */
 	size_t written; /* of CONSOLE_MAX_BYTES */
+	char line[CONSOLE_LINE_MAX]; /* the one that is not complete yet; cut at the array's end */
+	size_t len;
+	char panic[CONSOLE_LINE_MAX]; /* see console_panic() */
 };
 
 /* A pipe that polls writable takes PIPE_BUF bytes at once, even when it is in blocking mode. */
@@ -35,19 +43,52 @@ static bool console_can_write(const struct console *con)
 	return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
 }
 
+/* The first panic counts: a second one is about the first. */
+static void console_line(struct console *con)
+{
+	const char *words;
+
+	con->line[con->len] = 0;
+	con->len = 0;
+	words = strstr(con->line, panic_words);
+	if (words && !*con->panic)
+		strcpy(con->panic, words + sizeof(panic_words) - 1);
+}
+
+/* Look for a panic. What is kept is printable, whatever the guest writes. */
+static void console_scan(struct console *con, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == '\n')
+			console_line(con);
+		else if (con->len < sizeof(con->line) - 1 && text[i] >= ' ' && text[i] <= '~')
+			con->line[con->len++] = text[i];
+	}
+}
+
+static void console_write(struct console *con, const char *text, size_t len)
+{
+	ssize_t n;
+
+	if (con->out_fd < 0 || !console_can_write(con))
+		return;
+	n = write(con->out_fd, text, len);
+	con->written += n > 0 ? (size_t)n : 0;
+	if (con->written >= CONSOLE_MAX_BYTES) {
+		log_warning("console: the guest has written %u MiB: the rest is dropped",
+			    CONSOLE_MAX_BYTES >> 20);
+		con->out_fd = -1;
+	}
+}
+
 static void console_output(struct console *con, struct virtq_chain *chain)
 {
-	while (chain_readable(chain) && con->out_fd >= 0 && console_can_write(con)) {
-		ssize_t n = chain_read_to_fd(chain, con->out_fd, -1, PIPE_BUF, 0);
+	while (chain_readable(chain)) {
+		char text[CONSOLE_CHUNK];
+		const size_t n = chain_read(chain, text, sizeof(text));
 
-		if (n < 0)
-			return;
-		con->written += (size_t)n;
-		if (con->written >= CONSOLE_MAX_BYTES) {
-			log_warning("console: the guest has written %u MiB: the rest is dropped",
-				    CONSOLE_MAX_BYTES >> 20);
-			con->out_fd = -1;
-		}
+		console_scan(con, text, n);
+		console_write(con, text, n);
 	}
 }
 
@@ -126,4 +167,11 @@ struct virtio_device *console_create(const struct guest_memory *mem, int out_fd,
 	virtio_device_init(&con->dev, &console_ops, mem);
 	con->out_fd = out_fd;
 	return &con->dev;
+}
+
+const char *console_panic(const struct virtio_device *dev)
+{
+	const struct console *con = (const struct console *)dev;
+
+	return *con->panic ? con->panic : NULL;
 }

@@ -19,4 +19,12 @@ struct error;
 struct virtio_device *console_create(const struct guest_memory *mem, int out_fd,
 				     struct error **err);
 
+/**
+ * console_panic() - what the guest kernel said when it panicked; NULL: it has not
+ *
+ * The rest of the line behind "Kernel panic - not syncing:", of printable ASCII characters. It is
+ * the guest's word: anything that runs there may have written it.
+ */
+const char *console_panic(const struct virtio_device *dev);
+
 #endif
