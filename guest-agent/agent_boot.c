@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/agent_proto.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -37,14 +38,19 @@ static int boot_mkdir(const char *path, struct error **err)
 	return 0;
 }
 
-/* As switch_root does it: the tmpfs covers the initramfs, and has a parent, so pivot_root works. */
-static int boot_leave_initramfs(struct error **err)
+/*
+ * As switch_root does it: the tmpfs covers the first root, and has a parent, so pivot_root works.
+ * That root is the initramfs or, with a kernel that takes none, the export, whose top is read-only
+ * and has the directory already.
+ */
+static int boot_leave_first_root(struct error **err)
 {
-	if (boot_mkdir("/newroot", err) < 0)
+	if (boot_mkdir("/" AGENT_FS_NEWROOT, err) < 0)
 		return -1;
-	if (mount("tmpfs", "/newroot", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m") < 0)
+	if (mount("tmpfs", "/" AGENT_FS_NEWROOT, "tmpfs", MS_NOSUID | MS_NODEV,
+		  "mode=0755,size=1m") < 0)
 		return error_set(err, errno, "mount the guest's root tmpfs");
-	if (chdir("/newroot") < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
+	if (chdir("/" AGENT_FS_NEWROOT) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
 	    chdir("/") < 0)
 		return error_set(err, errno, "move the guest's root tmpfs into place");
 	return 0;
@@ -92,7 +98,7 @@ static void boot_avoid_oom_killer(void)
 int boot_machine(struct error **err)
 {
 	umask(0022);
-	if (boot_leave_initramfs(err) < 0 || boot_mount_all(err) < 0)
+	if (boot_leave_first_root(err) < 0 || boot_mount_all(err) < 0)
 		return -1;
 	boot_open_stdio();
 	/* A container's processes may be in the agent's pid namespace: they may not look into it. */

@@ -20,6 +20,7 @@
 #include "base/agent_proto.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "guest-agent/agent_copy.h"
 #include "guest-agent/agent_file.h"
 
@@ -216,6 +217,20 @@ static int copy_up(int below, int mnt, struct error **err)
 	return copy_tree(from, to, err) < 0 ? error_wrap(err, "tmpcopyup") : 0;
 }
 
+/*
+ * libkrunfw's kernel has no POSIX message queues, and every engine mounts them: they are left out. A
+ * container finds their system calls missing (ENOSYS), so that the empty directory misleads nobody.
+ */
+static bool is_missing_mqueue(const char *type)
+{
+	cleanup_close int fs = -1;
+
+	if (strcmp(type, "mqueue"))
+		return false;
+	fs = fsopen(type, FSOPEN_CLOEXEC);
+	return fs < 0 && errno == ENODEV;
+}
+
 static int apply_fs(int root, const struct agent_mount *m, struct error **err)
 {
 	/* Configurations written for cgroup v1 mean the only hierarchy there is. */
@@ -225,6 +240,11 @@ static int apply_fs(int root, const struct agent_mount *m, struct error **err)
 	cleanup_close int mnt = -1, target = -1;
 	int r;
 
+	if (is_missing_mqueue(type)) {
+		log_warning("the guest kernel has no POSIX message queues: %s is not mounted",
+			    m->destination);
+		return 0;
+	}
 	if (tmpfs)
 		mnt = create_tmpfs(m, below, err);
 	else

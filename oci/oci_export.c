@@ -192,6 +192,19 @@ static int export_mounts(const struct oci_export *ex, struct error **err)
 	return 0;
 }
 
+static int export_agent(const struct oci_export *ex, struct error **err)
+{
+	const struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV |
+						     MOUNT_ATTR_NOSUID,
+					 .propagation = MS_PRIVATE };
+
+	if (!ex->agent)
+		return 0;
+	if (mknod(ex->agent_name, S_IFREG | 0755, 0) < 0 || mkdir(ex->newroot_name, 0755) < 0)
+		return error_set(err, errno, "cannot make a mount point");
+	return export_attach(ex->agent, ex->agent_name, false, &attr, &attr, err);
+}
+
 int oci_export_assemble(const struct oci_export *ex, struct error **err)
 {
 	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
@@ -200,12 +213,12 @@ int oci_export_assemble(const struct oci_export *ex, struct error **err)
 	/* Mounts of the host still arrive below rslave mounts; nothing goes back. */
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		return error_set(err, errno, "cannot make a mount namespace for the file server");
-	snprintf(options, sizeof(options), "mode=755,size=1m,nr_inodes=%zu", ex->num_mounts + 8);
+	snprintf(options, sizeof(options), "mode=755,size=1m,nr_inodes=%zu", ex->num_mounts + 10);
 	if (mount("krun-gpu", ex->dir, "tmpfs", flags, options) < 0)
 		return error_set(err, errno, "cannot mount a tmpfs at %s", ex->dir);
 	if (chdir(ex->dir) < 0)
 		return error_set(err, errno, "cannot enter %s", ex->dir);
-	if (export_rootfs(ex, err) < 0 || export_mounts(ex, err) < 0)
+	if (export_rootfs(ex, err) < 0 || export_mounts(ex, err) < 0 || export_agent(ex, err) < 0)
 		return -1;
 	if (mount(NULL, ex->dir, NULL, MS_REMOUNT | MS_RDONLY | flags, options) < 0)
 		return error_set(err, errno, "cannot make the export's root read-only");

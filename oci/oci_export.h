@@ -21,6 +21,8 @@ struct oci_export_mount {
  * @rootfs:   absolute
  * @readonly: the rootfs is served read-only
  * @mounts:   mounts[N] is mounts/N
+ * @agent:    absolute path of the guest agent, which is served as @agent_name beside an empty
+ *            directory @newroot_name: for a guest kernel that boots from the export. Else NULL
  */
 struct oci_export {
 	const char *dir;
@@ -28,6 +30,7 @@ struct oci_export {
 	bool readonly;
 	const struct oci_export_mount *mounts;
 	size_t num_mounts;
+	const char *agent, *agent_name, *newroot_name;
 };
 
 /**

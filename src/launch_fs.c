@@ -79,6 +79,12 @@ static int fs_prepare(void *data, struct error **err)
 		return error_set(err, ENOMEM, "cannot assemble the export");
 	}
 	ex.dir = dir;
+	/* The kernel in libkrunfw takes no initramfs. */
+	if (l->krunfw) {
+		ex.agent = AGENT_PROGRAM;
+		ex.agent_name = AGENT_FS_AGENT;
+		ex.newroot_name = AGENT_FS_NEWROOT;
+	}
 	if (ex.readonly) {
 		rootfd = open(ex.rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (rootfd < 0)

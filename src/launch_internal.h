@@ -13,6 +13,8 @@
 
 struct spawn;
 
+#define AGENT_PROGRAM LIBEXECDIR "/krun-gpu-agent"
+
 /** struct launch - a container on its way to being created */
 struct launch {
 	const struct app *app;

@@ -22,7 +22,6 @@
 #include "spawn.h"
 
 #define VMM_PROGRAM LIBEXECDIR "/krun-gpu-vmm"
-#define AGENT_PROGRAM LIBEXECDIR "/krun-gpu-agent"
 #define KERNEL_FILE DATADIR "/vmlinux"
 
 /* A guest that has not set itself up by then never will. */

@@ -34,8 +34,12 @@ enum { AGENT_STREAM_STDIN, AGENT_STREAM_STDOUT, AGENT_STREAM_STDERR, AGENT_STREA
 #define AGENT_FS_TAG "krun-gpu"
 #define AGENT_FS_ROOTFS "rootfs" /* the bundle's rootfs */
 #define AGENT_FS_MOUNTS "mounts" /* mounts/N: the source of the Nth bind mount, file or directory */
-/* Only for a guest kernel that takes no initramfs: the agent's file; its root is the export. */
+/*
+ * Only for a guest kernel that takes no initramfs, whose first root is the export: the agent's file,
+ * and an empty directory for its next root.
+ */
 #define AGENT_FS_AGENT "krun-gpu-agent"
+#define AGENT_FS_NEWROOT "newroot"
 
 enum agent_msg {
 	/* host to agent */

@@ -89,7 +89,10 @@ static int export_and_look(const char *script)
 		{ { .where = OCI_MOUNT_BIND, .flags = MS_RDONLY, .destination = "/d" }, data },
 		{ { .where = OCI_MOUNT_BIND, .recursive = true, .destination = "/f" }, file },
 	};
-	const struct oci_export ex = { dir, root, false, mounts, 2 };
+	const struct oci_export ex = {
+		.dir = dir, .rootfs = root, .mounts = mounts, .num_mounts = 2,
+		.agent = file, .agent_name = "agent", .newroot_name = "newroot",
+	};
 	cleanup_error struct error *err = NULL;
 	int status;
 	pid_t pid;
@@ -123,6 +126,16 @@ static void the_host_itself_refuses_writes(void **state)
 			       "test -z \"$(ls -A export)\""), 0);
 }
 
+static void the_agent_is_served_read_only(void **state)
+{
+	(void)state;
+	if (geteuid())
+		skip();
+	assert_int_equal(export_and_look(
+		"set -e; test \"$(cat agent)\" = \"$(cat mounts/1)\"; ! { echo x >agent; } 2>/dev/null;"
+		"test -d newroot; ! touch newroot/f 2>/dev/null"), 0);
+}
+
 static void a_missing_source_is_named(void **state)
 {
 	(void)state;
@@ -138,6 +151,7 @@ int main(void)
 		cmocka_unit_test(mount_points_are_made_inside_the_root),
 		cmocka_unit_test(links_of_the_image_lead_nowhere_else),
 		cmocka_unit_test(the_host_itself_refuses_writes),
+		cmocka_unit_test(the_agent_is_served_read_only),
 		cmocka_unit_test(a_missing_source_is_named),
 	};
 
