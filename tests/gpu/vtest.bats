@@ -1,0 +1,85 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Mesa's Venus driver against our worker, the jailed render server and the Vulkan layer, over
+# lavapipe, with no virtual machine: vtest_end. BUILD is the build directory; runs as root where the
+# project was built.
+
+setup_file() {
+	export layer=$BATS_FILE_TMPDIR/layer
+	mkdir "$layer"
+	cp "$BUILD/VkLayer_krun_gpu.so" "$BATS_TEST_DIRNAME/../../vmm/vulkan-layer/"*.json "$layer"
+}
+
+# end ARGUMENT... - vtest_end, with what was built.
+end() {
+	timeout --kill-after=5 120 "$BUILD/tests/gpu/vtest_end" --worker "$BUILD/krun-gpu-gpu" \
+		--layer "$layer" "$@"
+}
+
+# after WHAT SIGNAL - runs a computation and does that to it; the last line says how it ended.
+after() {
+	run end -- "$BATS_TEST_DIRNAME/faults.sh" "$BUILD/tests/gpu/compute" "$1" "$2"
+	echo "$output"
+	read -r code seconds < <(grep -E '^[0-9]+ [0-9]+$' <<< "$output")
+}
+
+@test "vulkaninfo shows Venus over the host's driver" {
+	run end -- vulkaninfo --summary
+	[ "$status" -eq 0 ]
+	[[ $output == *"Virtio-GPU Venus (llvmpipe"* ]]
+}
+
+@test "a compute program gives the right answer over 64 MiB" {
+	run end -- "$BUILD/tests/gpu/compute" 64
+	[ "$status" -eq 0 ]
+	[[ $output == *"ok 67108864 Virtio-GPU Venus (llvmpipe"* ]]
+}
+
+@test "four programs at once, each right, a context of the worker's each" {
+	run end -- bash -c 'for i in 1 2 3 4; do '"$BUILD"'/tests/gpu/compute 16 & done
+		for i in 1 2 3 4; do wait -n || exit; done'
+	[ "$status" -eq 0 ]
+	[ "$(grep -c '^ok 16777216 Virtio-GPU' <<< "$output")" -eq 4 ]
+}
+
+@test "an application that is killed leaves the worker and the next one well" {
+	run end -- bash -c "$BATS_TEST_DIRNAME/faults.sh $BUILD/tests/gpu/compute application KILL &&
+		$BUILD/tests/gpu/compute 4"
+	[ "$status" -eq 0 ]
+	[[ $output == *"ok 4194304 Virtio-GPU"* ]]
+}
+
+@test "the context's process is killed: an error within ten seconds" {
+	after child KILL
+	[ "$code" -ne 0 ]
+	[ "$seconds" -le 10 ]
+}
+
+@test "the context's process is stopped: an error within ten seconds" {
+	after child STOP
+	[ "$code" -ne 0 ]
+	[ "$seconds" -le 10 ]
+}
+
+@test "the render server is killed: an error within ten seconds" {
+	after server KILL
+	[ "$code" -ne 0 ]
+	[ "$seconds" -le 10 ]
+}
+
+@test "the worker is killed: an error within ten seconds" {
+	after worker KILL
+	[ "$code" -ne 0 ]
+	[ "$seconds" -le 10 ]
+}
+
+@test "one context's process is killed: another application does not notice" {
+	run end -- bash -c "$BUILD/tests/gpu/compute 512 > $BATS_TEST_TMPDIR/other & other=\$!
+		sleep 0.3
+		$BATS_TEST_DIRNAME/faults.sh $BUILD/tests/gpu/compute child KILL
+		wait \$other && cat $BATS_TEST_TMPDIR/other"
+	[ "$status" -eq 0 ]
+	[[ $output == *"ok 536870912 Virtio-GPU"* ]]
+	grep -qE '^[1-9][0-9]* [0-9]+$' <<< "$output"
+}
