@@ -31,11 +31,14 @@
 #include "base/wire.h"
 #include "guest-agent/agent_exec.h"
 #include "guest-agent/agent_file.h"
+#include "guest-agent/agent_hooks.h"
 #include "guest-agent/agent_net.h"
 #include "guest-agent/agent_rootfs.h"
+#include "guest-agent/agent_sched.h"
 #include "guest-agent/agent_seccomp.h"
 #include "guest-agent/agent_terminal.h"
 #include "guest-agent/agent_user.h"
+#include "guest-agent/agent_userns.h"
 
 static void child_fail(int sync, const struct error *e) __attribute__((noreturn));
 static void child_fail(int sync, const struct error *e)
@@ -66,6 +69,9 @@ static int child_reset(const struct child *c, struct error **err)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (setsid() < 0)
 		return error_set(err, errno, "setsid");
+	/* In a new user namespace this has no rights yet: the agent does it (agent_userns.c). */
+	if (c->container && (c->namespaces & CLONE_NEWUSER))
+		return 0;
 	snprintf(score, sizeof(score), "%d", p->has_oom_score_adj ? p->oom_score_adj : 0);
 	return file_write(AT_FDCWD, "/proc/self/oom_score_adj", score, err);
 }
@@ -101,11 +107,25 @@ static int child_open_terminal(const struct child *c, int fds[2], struct error *
 	return terminal_open(p->rows, p->columns, c->container != NULL, fds, err);
 }
 
+/* The agent's end of the socket closes when the agent has given this process up. */
+static void child_wait(int sync, enum child_msg type)
+{
+	cleanup_msg struct msg msg = { 0 };
+
+	if (msg_recv(sync, &msg) != 1 || msg.type != type)
+		_exit(1);
+}
+
 /* The container's first process: it makes what the others will find. */
 static int child_set_up(const struct child *c, int terminal[2], struct error **err)
 {
 	const struct agent_container *container = c->container;
 
+	if (c->namespaces & CLONE_NEWUSER) {
+		child_wait(c->sync, CHILD_MAPPED);
+		if (userns_enter(err) < 0)
+			return -1;
+	}
 	/* Only now: the process has to be in the cgroup that becomes the namespace's root. */
 	if ((c->namespaces & CLONE_NEWCGROUP) && unshare(CLONE_NEWCGROUP) < 0)
 		return error_set(err, errno, "unshare the cgroup namespace");
@@ -123,9 +143,13 @@ static int child_join(const struct child *c, int terminal[2], struct error **err
 {
 	int join = (int)(c->namespaces & ~(uint64_t)CLONE_NEWPID);
 
+	if ((join & CLONE_NEWUSER) && userns_raise_limits(0, c->process, err) < 0)
+		return -1;
 	if (setns(c->init_pidfd, join) < 0)
 		return error_set(err, errno, "join the container's namespaces");
 	close(c->init_pidfd);
+	if ((join & CLONE_NEWUSER) && userns_enter(err) < 0)
+		return -1;
 	return child_open_terminal(c, terminal, err);
 }
 
@@ -165,15 +189,6 @@ static int child_report_ready(int sync, const int terminal[2], struct error **er
 	return r < 0 ? error_set(err, -r, "tell the agent that the process is ready") : 0;
 }
 
-/* The agent's end of the socket closes when the agent has given this process up. */
-static void child_wait_go(int sync)
-{
-	cleanup_msg struct msg msg = { 0 };
-
-	if (msg_recv(sync, &msg) != 1 || msg.type != CHILD_GO)
-		_exit(1);
-}
-
 /* CVE-2024-21626's kind: a working directory that is not below the container's root. */
 static int child_check_cwd(const char *cwd, struct error **err)
 {
@@ -190,7 +205,8 @@ static int child_become(const struct agent_process *p, struct error **err)
 	int r;
 
 	umask(p->has_umask ? p->umask : 0022);
-	if (child_own_stdio(p->uid, err) < 0 || user_apply_rlimits(p, err) < 0)
+	if (child_own_stdio(p->uid, err) < 0 || sched_apply(p, err) < 0 ||
+	    user_apply_rlimits(p, err) < 0)
 		return -1;
 	r = chdir(p->cwd) < 0 ? -errno : 0;
 	if (r < 0 && r != -EACCES)
@@ -265,8 +281,9 @@ void child_main(const struct child *c)
 
 	if (child_prepare(c, &err) < 0)
 		child_fail(c->sync, err);
-	child_wait_go(c->sync);
-	if (child_become(c->process, &err) == 0)
+	child_wait(c->sync, CHILD_GO);
+	if ((!c->container || hooks_run(c->container, &err) == 0) &&
+	    child_become(c->process, &err) == 0)
 		child_exec(c->process, &err);
 	child_fail(c->sync, err);
 }

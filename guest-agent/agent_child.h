@@ -11,13 +11,14 @@ struct agent_process;
  * What a freshly made process of the container does, up to its execve(). It and the agent speak
  * over a socket pair (base/msg.h):
  *
+ *   agent:   CHILD_MAPPED, when the process has a new user namespace
  *   process: CHILD_READY, for a terminal with the fds of the pty's master and slave
  *   agent:   CHILD_GO
  *   process: end of file, because the socket is close-on-exec
  *
  * Or, at any point, the process says CHILD_ERROR (u32 errno, string) and exits.
  */
-enum child_msg { CHILD_READY = 1, CHILD_GO, CHILD_ERROR };
+enum child_msg { CHILD_READY = 1, CHILD_GO, CHILD_ERROR, CHILD_MAPPED };
 
 /**
  * struct child - what the process is to become; all borrowed

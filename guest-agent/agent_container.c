@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -25,6 +26,7 @@
 #include "guest-agent/agent_cgroup.h"
 #include "guest-agent/agent_control.h"
 #include "guest-agent/agent_process.h"
+#include "guest-agent/agent_userns.h"
 
 /* How long the container's end may wait for somebody to read the output of an exec. */
 #define EXEC_DRAIN_MS 5000
@@ -123,6 +125,7 @@ static struct process *container_spawn(struct container *c, uint32_t id,
 		.process = process,
 		.container = container,
 		.namespaces = c->namespaces,
+		.uids = &c->uids,
 		.init = c->init,
 		.cgroup = c->cgroup,
 	};
@@ -135,16 +138,34 @@ static struct process *container_spawn(struct container *c, uint32_t id,
 	return p;
 }
 
+/* For execs, which come when the description of the container is gone. */
+static int container_keep_mappings(struct container *c, const struct agent_mappings *uids,
+				   struct error **err)
+{
+	c->uids.items = calloc(uids->count + 1, sizeof(*uids->items));
+	if (!c->uids.items)
+		return error_set(err, ENOMEM, "mappings");
+	if (uids->count)
+		memcpy(c->uids.items, uids->items, uids->count * sizeof(*uids->items));
+	c->uids.count = uids->count;
+	return 0;
+}
+
 static int container_create(struct container *c, const struct agent_container *spec,
 			    struct error **err)
 {
 	const uint64_t known = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |
-			       CLONE_NEWCGROUP | CLONE_NEWNET | CLONE_NEWTIME;
+			       CLONE_NEWCGROUP | CLONE_NEWNET | CLONE_NEWTIME |
+			       CLONE_NEWUSER;
 
 	if (spec->namespaces & ~known)
 		return error_set(err, ENOTSUP, "namespaces 0x%llx",
 				 (unsigned long long)(spec->namespaces & ~known));
 	c->namespaces = spec->namespaces;
+	if (container_keep_mappings(c, &spec->uids, err) < 0)
+		return -1;
+	if ((spec->namespaces & CLONE_NEWUSER) && userns_prepare(spec, err) < 0)
+		return -1;
 	if (boot_set_clock(spec->boot_time, err) < 0)
 		return -1;
 	c->cgroup = cgroup_create(spec->cgroup, spec->num_cgroup, err);

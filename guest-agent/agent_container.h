@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/agent_proto.h"
 #include "guest-agent/agent_loop.h"
 
 struct control;
@@ -24,6 +25,7 @@ struct container {
 	struct agent_loop *loop; /* borrowed */
 	struct control *control; /* borrowed */
 	uint64_t namespaces;
+	struct agent_mappings uids; /* owned; with CLONE_NEWUSER */
 	int cgroup; /* owned */
 	struct process *init;
 	struct process *processes;

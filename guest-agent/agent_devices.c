@@ -3,7 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -12,7 +16,11 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "guest-agent/agent_file.h"
+#include "guest-agent/agent_mounts.h"
+#include "guest-agent/agent_userns.h"
 
+/* A tmpfs in the guest's own root, which a container sees nothing of. */
+#define STAGE_DIR "/devices"
 #define GPU_CARD "/dev/dri/card0"
 #define GPU_RENDER "/dev/dri/renderD128"
 
@@ -82,11 +90,62 @@ static int device_create(int root, const struct agent_device *d, struct error **
 	return 0;
 }
 
-int devices_create(int root, const struct agent_device *devices, size_t count, struct error **err)
+/* A node that was staged, where the container looks for it. */
+static int device_bind(int root, const struct agent_device *d, size_t index, struct error **err)
 {
-	for (size_t i = 0; i < count; i++)
-		if (device_create(root, &devices[i], err) < 0)
-			return error_wrap(err, "device %s", devices[i].path);
+	cleanup_close int mnt = -1, target = -1;
+	char path[64];
+	int r;
+
+	snprintf(path, sizeof(path), STAGE_DIR "/%zu", index);
+	mnt = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (mnt < 0)
+		return error_set(err, errno, "%s", path);
+	target = root_ensure(root, d->path, S_IFREG);
+	r = target < 0 ? target : mounts_attach(mnt, target);
+	return r < 0 ? error_set(err, -r, "bind") : 0;
+}
+
+int devices_create(int root, const struct agent_container *c, struct error **err)
+{
+	const bool staged = c->namespaces & CLONE_NEWUSER;
+
+	for (size_t i = 0; i < c->num_devices; i++) {
+		const struct agent_device *d = &c->devices[i];
+
+		if ((staged && !S_ISFIFO(d->mode) ? device_bind(root, d, i, err) :
+						    device_create(root, d, err)) < 0)
+			return error_wrap(err, "device %s", d->path);
+	}
+	return 0;
+}
+
+static int device_stage(const struct agent_container *c, size_t index, struct error **err)
+{
+	const struct agent_device *d = &c->devices[index];
+	char path[64];
+	dev_t dev;
+
+	if (S_ISFIFO(d->mode))
+		return 0;
+	if (device_number(d, &dev, err) < 0)
+		return -1;
+	snprintf(path, sizeof(path), STAGE_DIR "/%zu", index);
+	if (mknod(path, d->mode, dev) < 0 ||
+	    chown(path, userns_outside(&c->uids, d->uid), userns_outside(&c->gids, d->gid)) < 0 ||
+	    chmod(path, d->mode & 07777) < 0)
+		return error_set(err, errno, "make a node in the guest");
+	return 0;
+}
+
+int devices_stage(const struct agent_container *c, struct error **err)
+{
+	if (mkdir(STAGE_DIR, 0755) < 0 ||
+	    mount("tmpfs", STAGE_DIR, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k") < 0)
+		return error_set(err, errno, "make " STAGE_DIR " in the guest");
+	for (size_t i = 0; i < c->num_devices; i++)
+		if (device_stage(c, i, err) < 0)
+			return error_wrap(err, "device %s", c->devices[i].path);
 	return 0;
 }
 

@@ -207,6 +207,21 @@ static int create_tmpfs(const struct agent_mount *m, int below, struct error **e
 	return fs_create(m->type, m->source, data, m->flags, err);
 }
 
+/*
+ * sysfs wants rights over the network namespace, which a container with a user namespace does not
+ * have: it sees the guest's own, as crun and runc do it on a host.
+ */
+static int create_sysfs(const struct agent_mount *m, struct error **err)
+{
+	cleanup_error struct error *why = NULL;
+	int mnt = fs_create(m->type, m->source, m->data, m->flags, &why);
+
+	if (mnt >= 0 || why->code != EPERM)
+		return mnt >= 0 ? mnt : error_move(err, &why);
+	mnt = open_tree(AT_FDCWD, "/sys", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	return mnt < 0 ? error_set(err, errno, "copy the guest's /sys") : mnt;
+}
+
 static int copy_up(int below, int mnt, struct error **err)
 {
 	cleanup_close int from = openat(below, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -247,6 +262,8 @@ static int apply_fs(int root, const struct agent_mount *m, struct error **err)
 	}
 	if (tmpfs)
 		mnt = create_tmpfs(m, below, err);
+	else if (!strcmp(type, "sysfs"))
+		mnt = create_sysfs(m, err);
 	else
 		mnt = fs_create(type, m->source, m->data, m->flags, err);
 	if (mnt < 0)

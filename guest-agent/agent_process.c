@@ -17,6 +17,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "base/agent_proto.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/fd.h"
@@ -24,6 +25,7 @@
 #include "base/wire.h"
 #include "guest-agent/agent_cgroup.h"
 #include "guest-agent/agent_child.h"
+#include "guest-agent/agent_userns.h"
 
 #define SYNC_TIMEOUT_S 2
 
@@ -170,6 +172,19 @@ static int process_clone(struct process *p, const struct process_spawn *ps, cons
 	return p->pid < 0 ? error_set(err, errno, "clone the container's process") : 0;
 }
 
+/* A process that was born into a user namespace waits for its maps. */
+static int process_map(struct process *p, const struct process_spawn *ps, struct error **err)
+{
+	int r;
+
+	if (!ps->container || !(ps->namespaces & CLONE_NEWUSER))
+		return 0;
+	if (userns_set_up(p->pid, ps->container, err) < 0)
+		return -1;
+	r = msg_send(p->sync.fd, CHILD_MAPPED, NULL, 0, NULL, 0);
+	return r < 0 ? error_set(err, -r, "tell the process of its maps") : 0;
+}
+
 static int process_begin(struct process *p, const struct process_spawn *ps, struct error **err)
 {
 	const struct timeval timeout = { .tv_sec = SYNC_TIMEOUT_S };
@@ -184,11 +199,15 @@ static int process_begin(struct process *p, const struct process_spawn *ps, stru
 	setsockopt(p->sync.fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 	if (streams_open(&p->streams, ps->id, ps->process, stdio, err) < 0)
 		return -1;
-	r = process_clone(p, ps, stdio, theirs, err);
+	r = 0;
+	if (ps->namespaces & CLONE_NEWUSER)
+		r = userns_own_stdio(stdio, ps->uids, ps->process->uid, err);
+	if (r == 0)
+		r = process_clone(p, ps, stdio, theirs, err);
 	for (int i = 0; i < 3; i++)
 		if (stdio[i] >= 0)
 			close(stdio[i]);
-	if (r < 0)
+	if (r < 0 || process_map(p, ps, err) < 0)
 		return -1;
 	r = loop_watch(p->loop, &p->sync, EPOLLIN);
 	return r < 0 ? error_set(err, -r, "watch the process") : 0;

@@ -10,6 +10,7 @@
 #include "guest-agent/agent_streams.h"
 
 struct agent_container;
+struct agent_mappings;
 struct agent_process;
 struct error;
 struct process;
@@ -40,6 +41,7 @@ struct process_spawn {
 	const struct agent_process *process;
 	const struct agent_container *container; /* NULL: an exec */
 	uint64_t namespaces;			 /* CLONE_NEW* of the container */
+	const struct agent_mappings *uids;	 /* with CLONE_NEWUSER */
 	const struct process *init;		 /* for an exec: whose namespaces to join */
 	int cgroup;				 /* directory fd of the container's cgroup */
 };

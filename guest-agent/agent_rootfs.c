@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -47,13 +48,15 @@ static bool dev_is_bind(const struct agent_container *c)
 	return false;
 }
 
-/* Through the guest's /proc/sys, which shows the writer's own namespaces. */
-static int rootfs_sysctls(const struct agent_container *c, struct error **err)
+int rootfs_sysctls(const struct agent_container *c, enum rootfs_sysctls which, struct error **err)
 {
 	for (size_t i = 0; i < c->num_sysctls; i++) {
 		const struct agent_pair *s = &c->sysctls[i];
+		const bool network = !strncmp(s->key, "net.", 4) || !strncmp(s->key, "net/", 4);
 		cleanup_free char *path = NULL;
 
+		if (which != SYSCTLS_ALL && network != (which == SYSCTLS_NETWORK))
+			continue;
 		if (asprintf(&path, "/proc/sys/%s", s->key) < 0) {
 			path = NULL;
 			return error_set(err, ENOMEM, "sysctl");
@@ -73,10 +76,9 @@ static int rootfs_assemble(const struct agent_container *c, int export, int root
 	for (size_t i = 0; i < c->num_mounts; i++)
 		if (mounts_apply(root, export, &c->mounts[i], err) < 0)
 			return -1;
-	if (!dev_is_bind(c) && (devices_create(root, c->devices, c->num_devices, err) < 0 ||
-				devices_link(root, err) < 0))
+	if (!dev_is_bind(c) && (devices_create(root, c, err) < 0 || devices_link(root, err) < 0))
 		return -1;
-	if (rootfs_sysctls(c, err) < 0)
+	if (rootfs_sysctls(c, c->namespaces & CLONE_NEWUSER ? SYSCTLS_OTHER : SYSCTLS_ALL, err) < 0)
 		return -1;
 	for (char **p = c->readonly_paths; *p; p++)
 		if (mounts_make_readonly(root, *p, err) < 0)

@@ -5,6 +5,16 @@
 struct agent_container;
 struct error;
 
+/* Which of the container's sysctls. */
+enum rootfs_sysctls {
+	SYSCTLS_ALL,
+	SYSCTLS_NETWORK, /* net.* */
+	SYSCTLS_OTHER,
+};
+
+/** rootfs_sysctls() - write sysctls, by the guest's /proc: it shows the caller's own namespaces */
+int rootfs_sysctls(const struct agent_container *c, enum rootfs_sysctls which, struct error **err);
+
 /*
  * The container's root. Both run in the container's first process, in its namespaces, in this
  * order; between them "/" is the container's root and may still be written to.

@@ -23,6 +23,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "oci/oci_userns.h"
 
 static int export_openat2(int rootfd, const char *path, uint64_t flags)
 {
@@ -115,16 +116,38 @@ static void export_tree_attr(const struct oci_mount_plan *plan, struct mount_att
 		attr->attr_clr |= MOUNT_ATTR__ATIME;
 }
 
-static int export_attach(const char *source, const char *target, bool recursive,
+/* An idmapped mount: ids of the file system below are shown, and written, as mapped. */
+static int export_idmap(int fd, const struct oci_export_mount *m, struct error **err)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP };
+	cleanup_close int userns = -1;
+
+	if (!m || !m->plan.uids)
+		return 0;
+	userns = oci_userns_open(m->plan.uids, m->plan.gids, err);
+	if (userns < 0)
+		return error_wrap(err, "%s, to be mounted at %s", m->path, m->plan.destination);
+	attr.userns_fd = (uint64_t)userns;
+	if (mount_setattr(fd, "", AT_EMPTY_PATH | (m->plan.idmap_recursive ? AT_RECURSIVE : 0),
+			  &attr, sizeof(attr)) < 0)
+		return error_set(err, errno, "cannot map the ids of %s (can its file system be "
+				 "idmapped?)", m->path);
+	return 0;
+}
+
+/* @m: the mount of the configuration that this is for; NULL: the rootfs */
+static int export_attach(const char *source, const char *target, const struct oci_export_mount *m,
 			 const struct mount_attr *tree, const struct mount_attr *top,
 			 struct error **err)
 {
 	cleanup_close int fd = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
-					 (recursive ? AT_RECURSIVE : 0));
+					 (!m || m->plan.recursive ? AT_RECURSIVE : 0));
 	struct mount_attr tree_attr = *tree, top_attr = *top;
 
 	if (fd < 0)
 		return error_set(err, errno, "cannot copy the mount %s", source);
+	if (export_idmap(fd, m, err) < 0)
+		return -1;
 	if (mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &tree_attr, sizeof(tree_attr)) < 0)
 		return error_set(err, errno, "cannot set the mount attributes of %s", source);
 	if ((top->attr_set || top->attr_clr) &&
@@ -144,7 +167,7 @@ static int export_rootfs(const struct oci_export *ex, struct error **err)
 	if (ex->readonly)
 		top.attr_set = MOUNT_ATTR_RDONLY;
 	export_tree_attr(NULL, &tree);
-	return export_attach(ex->rootfs, "rootfs", true, &tree, &top, err);
+	return export_attach(ex->rootfs, "rootfs", NULL, &tree, &top, err);
 }
 
 static int export_overlay(const struct oci_mount_plan *plan, const char *target, struct error **err)
@@ -169,7 +192,7 @@ static int export_bind(const struct oci_export_mount *m, const char *target, str
 		return error_set(err, errno, "cannot make a mount point");
 	export_tree_attr(&m->plan, &tree);
 	export_top_attr(&m->plan, &top);
-	return export_attach(m->path, target, m->plan.recursive, &tree, &top, err);
+	return export_attach(m->path, target, m, &tree, &top, err);
 }
 
 static int export_mounts(const struct oci_export *ex, struct error **err)

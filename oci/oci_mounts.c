@@ -26,7 +26,7 @@ enum option_kind {
 	OPTION_ATTR_CLEAR,
 	OPTION_TMPCOPYUP,
 	OPTION_NOTHING, /* the default, spelled out */
-	OPTION_IDMAP,
+	OPTION_IDMAP, /* value: 1 for ridmap */
 };
 
 /* Linux' words, as mount(8) and the runtime specification list them. */
@@ -67,7 +67,7 @@ static const struct mount_option {
 	{ "rdiratime", OPTION_ATTR_CLEAR, MOUNT_ATTR_NODIRATIME },
 	{ "relatime", OPTION_SET, MS_RELATIME },
 	{ "rexec", OPTION_ATTR_CLEAR, MOUNT_ATTR_NOEXEC },
-	{ "ridmap", OPTION_IDMAP, 0 },
+	{ "ridmap", OPTION_IDMAP, 1 },
 	{ "rnoatime", OPTION_ATTR_SET, MOUNT_ATTR_NOATIME },
 	{ "rnodev", OPTION_ATTR_SET, MOUNT_ATTR_NODEV },
 	{ "rnodiratime", OPTION_ATTR_SET, MOUNT_ATTR_NODIRATIME },
@@ -117,8 +117,7 @@ const char *const *oci_mount_option_names(void)
 	size_t n = 0;
 
 	for (size_t i = 0; i < NUM_MOUNT_OPTIONS; i++)
-		if (mount_options[i].kind != OPTION_IDMAP)
-			names[n++] = mount_options[i].word;
+		names[n++] = mount_options[i].word;
 	return names;
 }
 
@@ -132,7 +131,8 @@ int oci_mount_propagation(const char *word, uint64_t *flags)
 	return 0;
 }
 
-static int mount_option_apply(const struct mount_option *o, bool *bind, struct oci_mount_plan *plan)
+static void mount_option_apply(const struct mount_option *o, const struct oci_mount *m, bool *bind,
+			       struct oci_mount_plan *plan)
 {
 	switch (o->kind) {
 	case OPTION_SET:
@@ -164,9 +164,11 @@ static int mount_option_apply(const struct mount_option *o, bool *bind, struct o
 	case OPTION_NOTHING:
 		break;
 	case OPTION_IDMAP:
-		return -1;
+		plan->uids = &m->uids;
+		plan->gids = &m->gids;
+		plan->idmap_recursive = o->value;
+		break;
 	}
-	return 0;
 }
 
 /* SELinux labels of guest file systems mean nothing: the guest kernel has no policy. */
@@ -184,10 +186,9 @@ static int mount_plan_options(const struct oci_mount *m, size_t index, struct ar
 		const char *word = m->options[i];
 		const struct mount_option *o = mount_option_find(word);
 
-		if (o && mount_option_apply(o, bind, plan) < 0)
-			return error_set(err, 0, "mounts[%zu].options[%zu]: idmapped mounts are not "
-					 "supported", index, i);
-		if (!o && *word && !mount_data_is_label(word))
+		if (o)
+			mount_option_apply(o, m, bind, plan);
+		else if (*word && !mount_data_is_label(word))
 			plan->data = arena_printf(arena, "%s%s%s", plan->data,
 						  *plan->data ? "," : "", word);
 	}
@@ -207,6 +208,11 @@ static int mount_plan_host(size_t index, struct oci_mount_plan *plan, struct err
 				 "propagate to the host (shared)", index);
 	if (plan->tmpcopyup)
 		return error_set(err, 0, "mounts[%zu].options: tmpcopyup is for tmpfs", index);
+	if (plan->uids && plan->where != OCI_MOUNT_BIND)
+		return error_set(err, 0, "mounts[%zu].options: idmap is for bind mounts", index);
+	if (plan->uids && (!plan->uids->count || !plan->gids->count))
+		return error_set(err, 0, "mounts[%zu]: an idmapped mount needs uidMappings and "
+				 "gidMappings, its own or those of a user namespace", index);
 	return 0;
 }
 
@@ -222,6 +228,8 @@ static int mount_plan_guest(size_t index, struct oci_mount_plan *plan, struct er
 				 "mounted in the microVM", index, plan->type);
 	if (plan->tmpcopyup && strcmp(plan->type, "tmpfs"))
 		return error_set(err, 0, "mounts[%zu].options: tmpcopyup is for tmpfs", index);
+	if (plan->uids)
+		return error_set(err, 0, "mounts[%zu].options: idmap is for bind mounts", index);
 	if (plan->attr_set || plan->attr_clear)
 		return error_set(err, 0, "mounts[%zu].options: recursive options are for bind mounts",
 				 index);
@@ -244,9 +252,11 @@ int oci_mount_plan(const struct oci_mount *mount, size_t index, struct arena *ar
 	if (*mount->destination != '/')
 		return error_set(err, 0, "mounts[%zu].destination: expected an absolute path, not %s",
 				 index, mount->destination);
-	if (mount->has_mappings)
-		return error_set(err, 0, "mounts[%zu].uidMappings: idmapped mounts are not supported",
-				 index);
+	/* Mappings without the option mean the option. */
+	if (mount->has_mappings) {
+		plan->uids = &mount->uids;
+		plan->gids = &mount->gids;
+	}
 	if (mount_plan_options(mount, index, arena, &bind, plan, err) < 0)
 		return -1;
 	if (bind || !strcmp(mount->type, "overlay")) {

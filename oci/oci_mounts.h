@@ -8,6 +8,7 @@
 
 struct arena;
 struct error;
+struct oci_id_mappings;
 struct oci_mount;
 
 enum oci_mount_where {
@@ -30,6 +31,8 @@ struct oci_mount_plan {
 	bool recursive;	      /* rbind */
 	bool tmpcopyup;
 	uint64_t attr_set, attr_clear;
+	const struct oci_id_mappings *uids, *gids; /* of an idmapped mount; NULL: it is none */
+	bool idmap_recursive;			   /* ridmap: what is mounted below, too */
 	const char *type;	 /* of a guest file system */
 	const char *source;	 /* as written */
 	const char *destination; /* absolute */

@@ -16,6 +16,16 @@ int oci_parse_seccomp(const struct json *obj, struct arena *arena, struct oci_se
 		      struct error **err);
 int oci_parse_hooks(const struct json *obj, struct oci_spec *spec, struct error **err);
 
+int oci_parse_scheduler(const struct json *process, struct arena *arena, struct oci_process *p,
+			struct error **err);
+int oci_parse_io_priority(const struct json *process, struct arena *arena, struct oci_process *p,
+			  struct error **err);
+int oci_parse_personality(const struct json *linux_obj, struct oci_spec *spec, struct error **err);
+
+/** oci_parse_mappings() - a list of id mappings; overlaps and overflows are refused */
+int oci_parse_mappings(const struct json *obj, const char *key, struct arena *arena,
+		       struct oci_id_mappings *out, struct error **err);
+
 /** oci_parse_pairs() - the object @key of strings, as annotations and sysctls are */
 int oci_parse_pairs(const struct json *obj, const char *key, struct arena *arena,
 		    struct oci_pair **pairs, size_t *count, struct error **err);

@@ -113,8 +113,8 @@ static bool oci_parse_is_empty(const struct json *obj, const char *key)
 
 static int oci_parse_linux_refused(const struct json *obj, struct error **err)
 {
-	static const char *const refused[] = { "intelRdt", "personality", "timeOffsets",
-					       "netDevices", "memoryPolicy" };
+	static const char *const refused[] = { "intelRdt", "timeOffsets", "netDevices",
+					       "memoryPolicy" };
 
 	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++)
 		if (!oci_parse_is_empty(obj, refused[i]))
@@ -138,10 +138,10 @@ int oci_parse_linux(const struct json *obj, struct oci_spec *spec, struct error 
 	    json_strv(obj, "maskedPaths", a, &spec->masked_paths, err) < 0 ||
 	    json_strv(obj, "readonlyPaths", a, &spec->readonly_paths, err) < 0 ||
 	    oci_parse_pairs(obj, "sysctl", a, &spec->sysctls, &spec->num_sysctls, err) < 0 ||
-	    oci_parse_linux_refused(obj, err) < 0)
+	    oci_parse_mappings(obj, "uidMappings", a, &spec->uids, err) < 0 ||
+	    oci_parse_mappings(obj, "gidMappings", a, &spec->gids, err) < 0 ||
+	    oci_parse_personality(obj, spec, err) < 0 || oci_parse_linux_refused(obj, err) < 0)
 		return -1;
-	spec->has_id_mappings = !oci_parse_is_empty(obj, "uidMappings") ||
-				!oci_parse_is_empty(obj, "gidMappings");
 	r = json_object(obj, "resources", &part, err);
 	if (r < 0 || (r && oci_parse_resources(&part, a, &spec->resources, err) < 0))
 		return -1;

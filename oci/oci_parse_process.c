@@ -154,7 +154,7 @@ static int oci_parse_oom_score(const struct json *obj, struct oci_process *p, st
 int oci_parse_process(const struct json *obj, struct arena *arena, struct oci_process *p,
 		      struct error **err)
 {
-	static const char *const refused[] = { "scheduler", "ioPriority", "execCPUAffinity", NULL };
+	static const char *const refused[] = { "execCPUAffinity", NULL };
 	struct json size;
 	int r;
 
@@ -166,7 +166,9 @@ int oci_parse_process(const struct json *obj, struct arena *arena, struct oci_pr
 	    json_string(obj, "apparmorProfile", arena, &p->apparmor_profile, err) < 0 ||
 	    json_string(obj, "selinuxLabel", arena, &p->selinux_label, err) < 0 ||
 	    oci_parse_user(obj, arena, p, err) < 0 || oci_parse_rlimits(obj, arena, p, err) < 0 ||
-	    oci_parse_capabilities(obj, arena, p, err) < 0 || oci_parse_oom_score(obj, p, err) < 0)
+	    oci_parse_capabilities(obj, arena, p, err) < 0 || oci_parse_oom_score(obj, p, err) < 0 ||
+	    oci_parse_scheduler(obj, arena, p, err) < 0 ||
+	    oci_parse_io_priority(obj, arena, p, err) < 0)
 		return -1;
 	r = json_object(obj, "consoleSize", &size, err);
 	if (r < 0 || (r && (json_u32(&size, "height", &p->rows, err) < 0 ||

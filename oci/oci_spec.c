@@ -90,7 +90,10 @@ static int oci_parse_mount(const struct json *at, struct arena *arena, struct oc
 		return -1;
 	if (!m->destination)
 		return json_member_error(at, "destination", err, "missing");
-	m->has_mappings = json_has(at, "uidMappings") || json_has(at, "gidMappings");
+	if (oci_parse_mappings(at, "uidMappings", arena, &m->uids, err) < 0 ||
+	    oci_parse_mappings(at, "gidMappings", arena, &m->gids, err) < 0)
+		return -1;
+	m->has_mappings = m->uids.count || m->gids.count;
 	return 0;
 }
 
@@ -135,6 +138,19 @@ static int oci_parse_root_object(const struct json *obj, struct oci_spec *spec, 
 	return 0;
 }
 
+/* An idmapped mount without mappings has those of the container's user namespace. */
+static void oci_spec_default_mappings(struct oci_spec *spec)
+{
+	for (size_t i = 0; i < spec->num_mounts; i++) {
+		struct oci_mount *m = &spec->mounts[i];
+
+		if (m->has_mappings)
+			continue;
+		m->uids = spec->uids;
+		m->gids = spec->gids;
+	}
+}
+
 int oci_spec_load(int dirfd, const char *name, struct oci_spec *spec, struct error **err)
 {
 	cleanup_yajl yajl_val tree = json_file(dirfd, name, err);
@@ -142,9 +158,10 @@ int oci_spec_load(int dirfd, const char *name, struct oci_spec *spec, struct err
 
 	if (!tree)
 		return -1;
-	if (oci_parse_root_object(&root, spec, err) < 0 || oci_spec_validate(spec, err) < 0)
+	if (oci_parse_root_object(&root, spec, err) < 0)
 		return error_wrap(err, "%s", name);
-	return 0;
+	oci_spec_default_mappings(spec);
+	return oci_spec_validate(spec, err) < 0 ? error_wrap(err, "%s", name) : 0;
 }
 
 int oci_process_load(int dirfd, const char *name, struct arena *arena, struct oci_process *process,

@@ -35,6 +35,25 @@ struct oci_rlimit {
 	uint64_t soft, hard;
 };
 
+/** struct oci_scheduler - process.scheduler, as struct sched_attr has it */
+struct oci_scheduler {
+	uint32_t policy; /* SCHED_* */
+	uint64_t flags;	 /* SCHED_FLAG_* */
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period; /* ns */
+};
+
+/** struct oci_id_mapping - @size ids from @container on are those from @host on */
+struct oci_id_mapping {
+	uint32_t container, host, size;
+};
+
+struct oci_id_mappings {
+	struct oci_id_mapping *items;
+	size_t count;
+};
+
 /** struct oci_process - config.json: process; also what `exec --process` reads */
 struct oci_process {
 	char **args;
@@ -54,6 +73,10 @@ struct oci_process {
 	int32_t oom_score_adj;
 	struct oci_rlimit *rlimits;
 	size_t num_rlimits;
+	bool has_scheduler;
+	struct oci_scheduler scheduler;
+	bool has_io_priority;
+	uint32_t io_priority; /* as ioprio_set(2) takes it: class and level */
 	char *apparmor_profile;
 	char *selinux_label;
 };
@@ -63,7 +86,8 @@ struct oci_mount {
 	char *type;   /* "" when absent */
 	char *source; /* "" when absent */
 	char **options;
-	bool has_mappings; /* uidMappings or gidMappings */
+	bool has_mappings;		   /* of its own */
+	struct oci_id_mappings uids, gids; /* of an idmapped mount; container: in the source */
 };
 
 struct oci_device {
@@ -182,7 +206,9 @@ struct oci_spec {
 	/* linux */
 	struct oci_namespace *namespaces;
 	size_t num_namespaces;
-	bool has_id_mappings;
+	struct oci_id_mappings uids, gids; /* of a new user namespace */
+	bool has_personality;
+	uint32_t personality; /* as personality(2) takes it */
 	struct oci_device *devices;
 	size_t num_devices;
 	char *cgroups_path;

@@ -32,22 +32,31 @@ static int oci_validate_version(const struct oci_spec *spec, struct error **err)
 	return 0;
 }
 
+static int oci_validate_user_namespace(const struct oci_spec *spec, struct error **err)
+{
+	const bool mapped = spec->uids.count || spec->gids.count;
+
+	if (!oci_spec_namespace(spec, CLONE_NEWUSER))
+		return mapped ? error_set(err, 0, "linux.uidMappings: needs a user namespace in "
+					  "linux.namespaces") : 0;
+	if (!spec->uids.count || !spec->gids.count)
+		return error_set(err, 0, "linux.%sMappings: missing, and linux.namespaces has a user "
+				 "namespace", spec->uids.count ? "gid" : "uid");
+	return 0;
+}
+
 static int oci_validate_namespaces(const struct oci_spec *spec, struct error **err)
 {
 	for (size_t i = 0; i < spec->num_namespaces; i++) {
 		const struct oci_namespace *ns = &spec->namespaces[i];
 
-		if (ns->flag == CLONE_NEWUSER)
-			return error_set(err, 0, "linux.namespaces[%zu]: user namespaces are not "
-					 "supported in the microVM", i);
 		if (ns->path && ns->flag != CLONE_NEWNET)
 			return error_set(err, 0, "linux.namespaces[%zu].path: the process runs in a "
 					 "microVM and cannot join the host's %s namespace %s",
 					 i, ns->type, ns->path);
 	}
-	if (spec->has_id_mappings)
-		return error_set(err, 0, "linux.uidMappings: user namespaces are not supported in "
-				 "the microVM");
+	if (oci_validate_user_namespace(spec, err) < 0)
+		return -1;
 	if (spec->hostname && *spec->hostname && !oci_spec_namespace(spec, CLONE_NEWUTS))
 		return error_set(err, 0, "hostname: needs a uts namespace in linux.namespaces");
 	if (spec->domainname && *spec->domainname && !oci_spec_namespace(spec, CLONE_NEWUTS))
@@ -87,14 +96,6 @@ static int oci_validate_sysctls(const struct oci_spec *spec, struct error **err)
 	return 0;
 }
 
-static int oci_validate_hooks(const struct oci_spec *spec, struct error **err)
-{
-	if (spec->hooks[OCI_HOOK_START_CONTAINER].count)
-		return error_set(err, 0, "hooks.startContainer: hooks inside the microVM are not "
-				 "supported");
-	return 0;
-}
-
 int oci_spec_validate(const struct oci_spec *spec, struct error **err)
 {
 	uint64_t propagation;
@@ -107,7 +108,7 @@ int oci_spec_validate(const struct oci_spec *spec, struct error **err)
 	    oci_validate_namespaces(spec, err) < 0 || oci_validate_mounts(spec, err) < 0 ||
 	    oci_validate_paths("linux.maskedPaths", spec->masked_paths, err) < 0 ||
 	    oci_validate_paths("linux.readonlyPaths", spec->readonly_paths, err) < 0 ||
-	    oci_validate_sysctls(spec, err) < 0 || oci_validate_hooks(spec, err) < 0)
+	    oci_validate_sysctls(spec, err) < 0)
 		return -1;
 	if (spec->rootfs_propagation && *spec->rootfs_propagation &&
 	    oci_mount_propagation(spec->rootfs_propagation, &propagation) < 0)

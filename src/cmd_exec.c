@@ -65,7 +65,7 @@ static int exec_start(struct container *c, const struct oci_process *p, int slav
 	struct agent_process process;
 	int r;
 
-	if (sock < 0 || launch_guest_process(p, c->spec.seccomp, true, &c->spec.arena, &process,
+	if (sock < 0 || launch_guest_process(p, &c->spec, true, &c->spec.arena, &process,
 					     err) < 0)
 		return -1;
 	agent_process_encode(&w, &process);

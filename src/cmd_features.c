@@ -44,7 +44,7 @@ static void features_capabilities(struct json_out *out)
 static void features_linux(struct json_out *out)
 {
 	static const char *const namespaces[] = { "cgroup", "ipc", "mount", "network", "pid", "time",
-						  "uts", NULL };
+						  "user", "uts", NULL };
 
 	json_out_open(out, "linux");
 	json_out_strings(out, "namespaces", namespaces);
@@ -68,7 +68,7 @@ static void features_linux(struct json_out *out)
 	features_flag(out, "selinux", true);
 	features_flag(out, "intelRdt", false);
 	json_out_open(out, "mountExtensions");
-	features_flag(out, "idmap", false);
+	features_flag(out, "idmap", true);
 	json_out_close(out);
 	json_out_close(out);
 }
@@ -79,9 +79,8 @@ int cmd_features(const struct app *app, int argc, char **argv, struct error **er
 		"features", "", "List what this runtime supports (runtime specification: "
 		"Features).", NULL, 0, 0,
 	};
-	/* startContainer is missing: hooks do not run inside the microVM. */
 	static const char *const hooks[] = { "prestart", "createRuntime", "createContainer",
-					     "poststart", "poststop", NULL };
+					     "startContainer", "poststart", "poststop", NULL };
 	cleanup_free char *text = NULL;
 	struct json_out out;
 	int first = command_parse(&cmd, argc, argv, NULL, NULL, err);

@@ -58,9 +58,19 @@ static int guest_rlimits(const struct oci_process *p, struct arena *arena,
 	return 0;
 }
 
-int launch_guest_process(const struct oci_process *p, const struct oci_seccomp *seccomp,
-			 bool stdin_open, struct arena *arena, struct agent_process *out,
-			 struct error **err)
+static void guest_schedule(const struct oci_process *p, struct agent_process *out)
+{
+	const struct oci_scheduler *s = &p->scheduler;
+
+	out->has_scheduler = p->has_scheduler;
+	out->scheduler = (struct agent_scheduler){ s->policy, s->flags, s->nice, s->priority,
+						   s->runtime, s->deadline, s->period };
+	out->has_io_priority = p->has_io_priority;
+	out->io_priority = p->io_priority;
+}
+
+int launch_guest_process(const struct oci_process *p, const struct oci_spec *spec, bool stdin_open,
+			 struct arena *arena, struct agent_process *out, struct error **err)
 {
 	*out = (struct agent_process){
 		.args = p->args, .env = p->env, .cwd = p->cwd,
@@ -74,14 +84,16 @@ int launch_guest_process(const struct oci_process *p, const struct oci_seccomp *
 		.has_oom_score_adj = p->has_oom_score_adj, .oom_score_adj = p->oom_score_adj,
 	};
 	memcpy(out->capabilities, p->capabilities, sizeof(out->capabilities));
+	guest_schedule(p, out);
+	out->has_personality = spec->has_personality;
+	out->personality = spec->personality;
 	if (guest_rlimits(p, arena, out, err) < 0)
 		return -1;
-	return guest_seccomp(seccomp, arena, out, err);
+	return guest_seccomp(spec->seccomp, arena, out, err);
 }
 
 /*
- * The guest's root network namespace is the container's: nobody else is in there. A user
- * namespace is refused earlier. The process always has a mount namespace of its own.
+ * The guest's root network namespace is the container's: nobody else is in there. The process always has a mount namespace of its own.
  */
 static uint64_t guest_namespaces(const struct oci_spec *spec)
 {
@@ -89,7 +101,7 @@ static uint64_t guest_namespaces(const struct oci_spec *spec)
 
 	for (size_t i = 0; i < spec->num_namespaces; i++)
 		flags |= spec->namespaces[i].flag;
-	return flags & ~(uint64_t)(CLONE_NEWNET | CLONE_NEWUSER);
+	return flags & ~(uint64_t)CLONE_NEWNET;
 }
 
 static void guest_cgroup_add(struct agent_container *c, const char *key, char *value)
@@ -144,9 +156,37 @@ static int guest_sysctls(const struct oci_spec *spec, struct arena *arena,
 	return 0;
 }
 
+static int guest_mappings(const struct oci_id_mappings *from, struct arena *arena,
+			  struct agent_mappings *to, struct error **err)
+{
+	to->items = arena_alloc(arena, from->count, sizeof(*to->items));
+	if (!to->items)
+		return error_set(err, ENOMEM, "linux.uidMappings");
+	for (size_t i = 0; i < from->count; i++)
+		to->items[i] = (struct agent_mapping){ from->items[i].container,
+						       from->items[i].host, from->items[i].size };
+	to->count = from->count;
+	return 0;
+}
+
+static int guest_hooks(const struct oci_spec *spec, struct arena *arena, struct agent_container *c,
+		       struct error **err)
+{
+	const struct oci_hooks *h = &spec->hooks[OCI_HOOK_START_CONTAINER];
+
+	c->hooks = arena_alloc(arena, h->count, sizeof(*c->hooks));
+	if (!c->hooks)
+		return error_set(err, ENOMEM, "hooks.startContainer");
+	for (size_t i = 0; i < h->count; i++)
+		c->hooks[i] = (struct agent_hook){ h->hooks[i].path, h->hooks[i].args,
+						   h->hooks[i].env, h->hooks[i].timeout };
+	c->num_hooks = h->count;
+	return 0;
+}
+
 int launch_guest_encode(const struct oci_spec *spec, const struct launch_plan *plan,
-			bool stdin_open, struct arena *arena, struct wire_writer *w,
-			struct error **err)
+			const char *state, bool stdin_open, struct arena *arena,
+			struct wire_writer *w, struct error **err)
 {
 	struct agent_container c = {
 		.hostname = spec->hostname, .domainname = spec->domainname,
@@ -154,6 +194,7 @@ int launch_guest_encode(const struct oci_spec *spec, const struct launch_plan *p
 		.mounts = plan->mounts, .num_mounts = plan->num_mounts,
 		.devices = plan->devices, .num_devices = plan->num_devices,
 		.masked_paths = spec->masked_paths, .readonly_paths = spec->readonly_paths,
+		.state = (char *)state,
 	};
 	struct timespec now;
 	uint64_t propagation = 0;
@@ -164,8 +205,10 @@ int launch_guest_encode(const struct oci_spec *spec, const struct launch_plan *p
 		oci_mount_propagation(spec->rootfs_propagation, &propagation);
 	c.rootfs_propagation = (uint32_t)propagation;
 	if (guest_cgroup(spec, arena, &c, err) < 0 || guest_sysctls(spec, arena, &c, err) < 0 ||
-	    launch_guest_process(&spec->process, spec->seccomp, stdin_open, arena, &c.process,
-				 err) < 0)
+	    guest_mappings(&spec->uids, arena, &c.uids, err) < 0 ||
+	    guest_mappings(&spec->gids, arena, &c.gids, err) < 0 ||
+	    guest_hooks(spec, arena, &c, err) < 0 ||
+	    launch_guest_process(&spec->process, spec, stdin_open, arena, &c.process, err) < 0)
 		return -1;
 	agent_container_encode(w, &c);
 	return w->failed ? error_set(err, ENOMEM, "the configuration is too large") : 0;

@@ -10,25 +10,25 @@ struct arena;
 struct error;
 struct launch_plan;
 struct oci_process;
-struct oci_seccomp;
 struct oci_spec;
 struct wire_writer;
 
 /**
  * launch_guest_encode() - the container as the guest has to set it up (AGENT_CONTAINER)
+ * @state:      what startContainer hooks are told of it
  * @stdin_open: the process has a standard input that is more than /dev/null
  */
 int launch_guest_encode(const struct oci_spec *spec, const struct launch_plan *plan,
-			bool stdin_open, struct arena *arena, struct wire_writer *w,
-			struct error **err);
+			const char *state, bool stdin_open, struct arena *arena,
+			struct wire_writer *w, struct error **err);
 
 /**
  * launch_guest_process() - a process for the agent
+ * @spec: the container's: seccomp and personality are for all of its processes
  * @out: borrows from @p and @arena; not for agent_process_release()
  */
-int launch_guest_process(const struct oci_process *p, const struct oci_seccomp *seccomp,
-			 bool stdin_open, struct arena *arena, struct agent_process *out,
-			 struct error **err);
+int launch_guest_process(const struct oci_process *p, const struct oci_spec *spec, bool stdin_open,
+			 struct arena *arena, struct agent_process *out, struct error **err);
 
 /** launch_guest_has_cgroup_file() - does this file of linux.resources.unified go to the guest? */
 bool launch_guest_has_cgroup_file(const char *name);

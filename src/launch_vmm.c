@@ -157,6 +157,7 @@ int launch_vmm_spawn(struct launch *l, struct error **err)
 static int send_config(struct launch *l, struct error **err)
 {
 	cleanup_wire struct wire_writer guest = { 0 }, w = { 0 };
+	cleanup_free char *state = NULL;
 	struct vmm_config cfg = {
 		.ram_bytes = l->size.ram_bytes, .vcpus = l->size.vcpus,
 		.kernel = l->krunfw ? VMM_KERNEL_KRUNFW : VMM_KERNEL_FILE,
@@ -168,7 +169,12 @@ static int send_config(struct launch *l, struct error **err)
 	int fds[VMM_FD_COUNT], r;
 	size_t n = 0;
 
-	if (launch_guest_encode(&l->c.spec, &l->plan, l->vmm_fds[VMM_FD_STDIN] >= 0,
+	l->c.state.status = OCI_STATUS_CREATED; /* as it will be when hooks read it */
+	state = oci_state_json(&l->c.state, &l->c.spec);
+	l->c.state.status = OCI_STATUS_CREATING;
+	if (!state)
+		return error_set(err, ENOMEM, "cannot write the state for hooks");
+	if (launch_guest_encode(&l->c.spec, &l->plan, state, l->vmm_fds[VMM_FD_STDIN] >= 0,
 				&l->c.spec.arena, &guest, err) < 0)
 		return -1;
 	cfg.guest = guest.data;

@@ -11,6 +11,8 @@
 #define PAIR_MIN 8
 #define DEVICE_MIN 28
 #define MOUNT_MIN 41
+#define MAPPING_MIN 12
+#define HOOK_MIN 16
 
 /* Allocates @count elements, one at least, so that only failure is NULL. */
 static void *decode_array(struct wire_reader *r, size_t count, size_t size)
@@ -71,6 +73,39 @@ static void release_pairs(struct agent_pair *v, size_t count)
 	free(v);
 }
 
+/* How the kernel is to treat it, beside its limits. */
+static void encode_schedule(struct wire_writer *w, const struct agent_process *p)
+{
+	wire_put_u8(w, p->has_scheduler);
+	wire_put_u32(w, p->scheduler.policy);
+	wire_put_u64(w, p->scheduler.flags);
+	wire_put_u32(w, (uint32_t)p->scheduler.nice);
+	wire_put_u32(w, p->scheduler.priority);
+	wire_put_u64(w, p->scheduler.runtime);
+	wire_put_u64(w, p->scheduler.deadline);
+	wire_put_u64(w, p->scheduler.period);
+	wire_put_u8(w, p->has_io_priority);
+	wire_put_u32(w, p->io_priority);
+	wire_put_u8(w, p->has_personality);
+	wire_put_u32(w, p->personality);
+}
+
+static void decode_schedule(struct wire_reader *r, struct agent_process *p)
+{
+	p->has_scheduler = wire_get_u8(r);
+	p->scheduler.policy = wire_get_u32(r);
+	p->scheduler.flags = wire_get_u64(r);
+	p->scheduler.nice = (int32_t)wire_get_u32(r);
+	p->scheduler.priority = wire_get_u32(r);
+	p->scheduler.runtime = wire_get_u64(r);
+	p->scheduler.deadline = wire_get_u64(r);
+	p->scheduler.period = wire_get_u64(r);
+	p->has_io_priority = wire_get_u8(r);
+	p->io_priority = wire_get_u32(r);
+	p->has_personality = wire_get_u8(r);
+	p->personality = wire_get_u32(r);
+}
+
 void agent_process_encode(struct wire_writer *w, const struct agent_process *p)
 {
 	wire_put_strv(w, p->args);
@@ -97,6 +132,7 @@ void agent_process_encode(struct wire_writer *w, const struct agent_process *p)
 		wire_put_u64(w, p->rlimits[i].soft);
 		wire_put_u64(w, p->rlimits[i].hard);
 	}
+	encode_schedule(w, p);
 	wire_put_bytes(w, p->seccomp, p->seccomp_len);
 	wire_put_u32(w, p->seccomp_flags);
 }
@@ -149,6 +185,7 @@ int agent_process_decode(struct wire_reader *r, struct agent_process *p)
 	p->has_oom_score_adj = wire_get_u8(r);
 	p->oom_score_adj = (int32_t)wire_get_u32(r);
 	decode_rlimits(r, p);
+	decode_schedule(r, p);
 	decode_seccomp(r, p);
 	p->seccomp_flags = wire_get_u32(r);
 	if (!r->failed && p->args[0])
@@ -242,6 +279,64 @@ static void decode_devices(struct wire_reader *r, struct agent_container *c)
 	}
 }
 
+static void encode_mappings(struct wire_writer *w, const struct agent_mappings *m)
+{
+	wire_put_u32(w, (uint32_t)m->count);
+	for (size_t i = 0; i < m->count; i++) {
+		wire_put_u32(w, m->items[i].inside);
+		wire_put_u32(w, m->items[i].outside);
+		wire_put_u32(w, m->items[i].count);
+	}
+}
+
+static void decode_mappings(struct wire_reader *r, struct agent_mappings *m)
+{
+	size_t n = wire_get_count(r, MAPPING_MIN);
+
+	m->items = decode_array(r, n, sizeof(*m->items));
+	m->count = m->items ? n : 0;
+	for (size_t i = 0; i < m->count; i++) {
+		m->items[i].inside = wire_get_u32(r);
+		m->items[i].outside = wire_get_u32(r);
+		m->items[i].count = wire_get_u32(r);
+	}
+}
+
+static void encode_hooks(struct wire_writer *w, const struct agent_container *c)
+{
+	wire_put_u32(w, (uint32_t)c->num_hooks);
+	for (size_t i = 0; i < c->num_hooks; i++) {
+		wire_put_str(w, c->hooks[i].path);
+		wire_put_strv(w, c->hooks[i].args);
+		wire_put_strv(w, c->hooks[i].env);
+		wire_put_u32(w, c->hooks[i].timeout);
+	}
+}
+
+static void decode_hooks(struct wire_reader *r, struct agent_container *c)
+{
+	size_t n = wire_get_count(r, HOOK_MIN);
+
+	c->hooks = decode_array(r, n, sizeof(*c->hooks));
+	c->num_hooks = c->hooks ? n : 0;
+	for (size_t i = 0; i < c->num_hooks; i++) {
+		c->hooks[i].path = wire_get_str(r);
+		c->hooks[i].args = wire_get_strv(r);
+		c->hooks[i].env = wire_get_strv(r);
+		c->hooks[i].timeout = wire_get_u32(r);
+	}
+}
+
+static void release_hooks(struct agent_container *c)
+{
+	for (size_t i = 0; i < c->num_hooks; i++) {
+		free(c->hooks[i].path);
+		wire_strv_free(c->hooks[i].args);
+		wire_strv_free(c->hooks[i].env);
+	}
+	free(c->hooks);
+}
+
 void agent_container_encode(struct wire_writer *w, const struct agent_container *c)
 {
 	wire_put_str(w, c->hostname);
@@ -256,6 +351,10 @@ void agent_container_encode(struct wire_writer *w, const struct agent_container 
 	wire_put_strv(w, c->readonly_paths);
 	encode_pairs(w, c->sysctls, c->num_sysctls);
 	encode_pairs(w, c->cgroup, c->num_cgroup);
+	encode_mappings(w, &c->uids);
+	encode_mappings(w, &c->gids);
+	encode_hooks(w, c);
+	wire_put_str(w, c->state);
 	agent_process_encode(w, &c->process);
 }
 
@@ -273,6 +372,10 @@ int agent_container_decode(struct wire_reader *r, struct agent_container *c)
 	c->readonly_paths = wire_get_strv(r);
 	c->sysctls = decode_pairs(r, &c->num_sysctls);
 	c->cgroup = decode_pairs(r, &c->num_cgroup);
+	decode_mappings(r, &c->uids);
+	decode_mappings(r, &c->gids);
+	decode_hooks(r, c);
+	c->state = wire_get_str(r);
 	if (!agent_process_decode(r, &c->process) && wire_done(r))
 		return 0;
 	agent_container_release(c);
@@ -297,6 +400,10 @@ void agent_container_release(struct agent_container *c)
 	wire_strv_free(c->readonly_paths);
 	release_pairs(c->sysctls, c->num_sysctls);
 	release_pairs(c->cgroup, c->num_cgroup);
+	free(c->uids.items);
+	free(c->gids.items);
+	release_hooks(c);
+	free(c->state);
 	agent_process_release(&c->process);
 	memset(c, 0, sizeof(*c));
 }

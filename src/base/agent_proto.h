@@ -108,6 +108,33 @@ enum agent_cap_set {
 	AGENT_CAP_SETS,
 };
 
+/** struct agent_scheduler - struct sched_attr of sched_setattr(2) */
+struct agent_scheduler {
+	uint32_t policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period; /* ns */
+};
+
+/** struct agent_hook - a program to run in the container before its process */
+struct agent_hook {
+	char *path; /* in the container */
+	char **args; /* empty: the path alone */
+	char **env;
+	uint32_t timeout; /* seconds; 0: none */
+};
+
+/** struct agent_mapping - one line of uid_map or gid_map */
+struct agent_mapping {
+	uint32_t inside, outside, count;
+};
+
+struct agent_mappings {
+	struct agent_mapping *items;
+	size_t count;
+};
+
 /** struct agent_process - what to execute and as whom (runtime specification: process) */
 struct agent_process {
 	char **args; /* NULL-terminated; args[0] is looked up in env's PATH inside the container */
@@ -128,6 +155,12 @@ struct agent_process {
 	int32_t oom_score_adj;
 	struct agent_rlimit *rlimits;
 	size_t num_rlimits;
+	bool has_scheduler;
+	struct agent_scheduler scheduler;
+	bool has_io_priority;
+	uint32_t io_priority; /* as ioprio_set(2) takes it */
+	bool has_personality;
+	uint32_t personality;
 	char *seccomp;	    /* struct sock_filter array, compiled on the host; NULL: none */
 	size_t seccomp_len; /* bytes */
 	uint32_t seccomp_flags; /* SECCOMP_FILTER_FLAG_* */
@@ -151,6 +184,10 @@ struct agent_container {
 	size_t num_sysctls;
 	struct agent_pair *cgroup; /* file name below the container's cgroup (v2), and its value */
 	size_t num_cgroup;
+	struct agent_mappings uids, gids; /* with CLONE_NEWUSER in namespaces */
+	struct agent_hook *hooks;	  /* startContainer, in their order */
+	size_t num_hooks;
+	char *state; /* what they read on standard input */
 	struct agent_process process;
 };
 

@@ -68,15 +68,15 @@ load common
 
 @test "what a microVM cannot honour is refused by its name" {
 	config 's/{ "type": "pid" }/{ "type": "user" }/'
-	create_fails "linux.namespaces[0]: user namespaces are not supported"
+	create_fails "linux.uidMappings: missing"
 	config 's/{ "type": "ipc" }/{ "type": "ipc", "path": "\/proc\/1\/ns\/ipc" }/'
 	create_fails "cannot join the host's ipc namespace"
 	config 's/"resources": {/"devices": [ { "path": "\/dev\/sda", "type": "b", "major": 8, "minor": 0 } ], &/'
 	create_fails "linux.devices[0]: /dev/sda (b 8:0) is a device of the host"
 	config 's/"destination": "\/proc", "type": "proc"/"destination": "\/proc", "type": "xfs"/'
 	create_fails "mounts[0].type"
-	config 's/"hostname"/"hooks": { "startContainer": [ { "path": "\/bin\/true" } ] }, &/'
-	create_fails "hooks.startContainer"
+	config 's/"hostname"/"hooks": { "startContainer": [ { "path": "bin\/true" } ] }, &/'
+	create_fails "hooks.startContainer[0].path: expected an absolute path"
 	config
 	fails "--preserve-fds: a file descriptor" \
 		krun create --preserve-fds 1 --bundle "$bundle" c1

@@ -77,9 +77,9 @@ load common
 import json, sys
 f = json.load(sys.stdin)
 assert f["ociVersionMin"] == "1.0.0" and f["ociVersionMax"].startswith("1.")
-assert "rbind" in f["mountOptions"] and "idmap" not in f["mountOptions"]
-assert "poststop" in f["hooks"] and "startContainer" not in f["hooks"]
-assert "mount" in f["linux"]["namespaces"] and "user" not in f["linux"]["namespaces"]
+assert "rbind" in f["mountOptions"] and "idmap" in f["mountOptions"]
+assert "poststop" in f["hooks"] and "startContainer" in f["hooks"]
+assert "mount" in f["linux"]["namespaces"] and "user" in f["linux"]["namespaces"]
 assert "CAP_CHOWN" in f["linux"]["capabilities"]
 assert "SCMP_ACT_ERRNO" in f["linux"]["seccomp"]["actions"]
 assert f["linux"]["cgroup"]["v2"] is True and f["linux"]["cgroup"]["v1"] is False

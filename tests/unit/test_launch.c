@@ -194,7 +194,7 @@ static void the_guest_gets_its_half(void **state)
 	struct wire_reader r;
 
 	(void)state;
-	assert_int_equal(launch_guest_encode(&spec, &plan, true, &spec.arena, &w, NULL), 0);
+	assert_int_equal(launch_guest_encode(&spec, &plan, "{}", true, &spec.arena, &w, NULL), 0);
 	r = WIRE_READER(w.data, w.len);
 	assert_int_equal(agent_container_decode(&r, &c), 0);
 	assert_true(c.namespaces == (CLONE_NEWNS | CLONE_NEWPID));

@@ -48,8 +48,9 @@ static const struct mount_case cases[] = {
 	{ .type = "bind", .source = "/x", .options = "size=3", .refused = "size=3 is not an option" },
 	{ .type = "bind", .source = "/x", .options = "rshared", .refused = "cannot propagate" },
 	{ .type = "bind", .source = "/x", .options = "shared", .refused = "cannot propagate" },
-	{ .type = "bind", .source = "/x", .options = "idmap", .refused = "options[0]: idmapped" },
-	{ .type = "bind", .source = "/x", .options = "ro,ridmap", .refused = "options[1]: idmapped" },
+	{ .type = "bind", .source = "/x", .options = "idmap", .refused = "mounts[7]: an idmapped" },
+	{ .type = "tmpfs", .options = "ridmap", .refused = "idmap is for bind mounts" },
+	{ .type = "overlay", .options = "idmap", .refused = "idmap is for bind mounts" },
 	{ .type = "bind", .source = "/x", .options = "tmpcopyup", .refused = "tmpcopyup" },
 	{ .type = "proc", .options = "tmpcopyup", .refused = "tmpcopyup" },
 	{ .type = "tmpfs", .options = "rro", .refused = "recursive options" },
@@ -113,6 +114,31 @@ static void a_relative_destination_is_refused(void **state)
 	assert_non_null(strstr(error_msg(err), "mounts[0].destination"));
 }
 
+static void idmapped_mounts_have_mappings(void **state)
+{
+	static struct oci_id_mapping ids = { 0, 1000, 5 };
+	cleanup_arena struct arena a = { NULL };
+	struct oci_mount m = { .destination = (char *)"/d", .type = (char *)"bind",
+			       .source = (char *)"/x", .uids = { &ids, 1 }, .gids = { &ids, 1 } };
+	struct oci_mount_plan p;
+
+	(void)state;
+	m.options = split(&a, "rbind,ro");
+	assert_int_equal(oci_mount_plan(&m, 0, &a, &p, NULL), 0);
+	assert_null(p.uids); /* the user namespace's, and nobody asked */
+	m.options = split(&a, "rbind,ridmap");
+	assert_int_equal(oci_mount_plan(&m, 0, &a, &p, NULL), 0);
+	assert_ptr_equal(p.uids, &m.uids);
+	assert_true(p.idmap_recursive);
+	m.options = split(&a, "bind");
+	m.has_mappings = true;
+	assert_int_equal(oci_mount_plan(&m, 0, &a, &p, NULL), 0);
+	assert_ptr_equal(p.gids, &m.gids);
+	assert_false(p.idmap_recursive);
+	m.gids.count = 0;
+	assert_int_equal(oci_mount_plan(&m, 0, &a, &p, NULL), -1);
+}
+
 static void propagation_words(void **state)
 {
 	uint64_t flags = 0;
@@ -129,6 +155,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_mean_what_they_say),
 		cmocka_unit_test(a_relative_destination_is_refused),
+		cmocka_unit_test(idmapped_mounts_have_mappings),
 		cmocka_unit_test(propagation_words),
 	};
 
