@@ -355,6 +355,7 @@ void agent_container_encode(struct wire_writer *w, const struct agent_container 
 	encode_mappings(w, &c->gids);
 	encode_hooks(w, c);
 	wire_put_str(w, c->state);
+	agent_interfaces_encode(w, c->interfaces, c->num_interfaces);
 	agent_process_encode(w, &c->process);
 }
 
@@ -376,6 +377,7 @@ int agent_container_decode(struct wire_reader *r, struct agent_container *c)
 	decode_mappings(r, &c->gids);
 	decode_hooks(r, c);
 	c->state = wire_get_str(r);
+	c->interfaces = agent_interfaces_decode(r, &c->num_interfaces);
 	if (!agent_process_decode(r, &c->process) && wire_done(r))
 		return 0;
 	agent_container_release(c);
@@ -404,6 +406,7 @@ void agent_container_release(struct agent_container *c)
 	free(c->gids.items);
 	release_hooks(c);
 	free(c->state);
+	agent_interfaces_release(c->interfaces, c->num_interfaces);
 	agent_process_release(&c->process);
 	memset(c, 0, sizeof(*c));
 }

@@ -23,6 +23,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/agent_net_proto.h"
+
 #define AGENT_PROTO_VERSION 1
 
 #define AGENT_PORT_CONTROL 1024u
@@ -188,6 +190,8 @@ struct agent_container {
 	struct agent_hook *hooks;	  /* startContainer, in their order */
 	size_t num_hooks;
 	char *state; /* what they read on standard input */
+	struct agent_interface *interfaces; /* but lo; the devices are there when this comes */
+	size_t num_interfaces;
 	struct agent_process process;
 };
 
