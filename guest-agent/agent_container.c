@@ -25,6 +25,7 @@
 #include "guest-agent/agent_boot.h"
 #include "guest-agent/agent_cgroup.h"
 #include "guest-agent/agent_control.h"
+#include "guest-agent/agent_net.h"
 #include "guest-agent/agent_process.h"
 #include "guest-agent/agent_userns.h"
 
@@ -166,7 +167,8 @@ static int container_create(struct container *c, const struct agent_container *s
 		return -1;
 	if ((spec->namespaces & CLONE_NEWUSER) && userns_prepare(spec, err) < 0)
 		return -1;
-	if (boot_set_clock(spec->boot_time, err) < 0)
+	if (boot_set_clock(spec->boot_time, err) < 0 ||
+	    net_configure(spec->interfaces, spec->num_interfaces, err) < 0)
 		return -1;
 	c->cgroup = cgroup_create(spec->cgroup, spec->num_cgroup, err);
 	if (c->cgroup < 0)
