@@ -35,6 +35,7 @@
 #include "vmm/shm_window.h"
 #include "vmm/vcpu.h"
 #include "vmm/virtio/console.h"
+#include "vmm/virtio/net.h"
 #include "vmm/virtio/rng.h"
 #include "vmm/virtio/transport_mmio.h"
 #include "vmm/virtio/vhost_user.h"
@@ -46,13 +47,14 @@
 
 /*
  * What every guest kernel is told. tsc=reliable and random.trust_cpu=on spare it measurements at
- * boot; swiotlb=noforce a bounce buffer that virtio here never uses; reboot=t makes a reset a
- * triple fault, which KVM reports at once; panic=-1 makes a panic a reset, and oops=panic an oops:
- * what it leaves behind are locks that nobody releases and a container that hangs.
+ * boot; swiotlb=noforce a bounce buffer that virtio here never uses; dummy.numdummies=0 an
+ * interface that nobody asked for; reboot=t makes a reset a triple fault, which KVM reports at
+ * once; panic=-1 makes a panic a reset, and oops=panic an oops: what it leaves behind are locks
+ * that nobody releases and a container that hangs.
  */
 #define CMDLINE_BASE                                                                           \
 	"console=hvc0 quiet reboot=t panic=-1 oops=panic tsc=reliable swiotlb=noforce "        \
-	"8250.nr_uarts=0 random.trust_cpu=on"
+	"8250.nr_uarts=0 dummy.numdummies=0 random.trust_cpu=on"
 /*
  * For a kernel without initramfs support: the agent lies in the export. "rw", since the agent mounts
  * the export a second time, which shares the superblock; its top is read-only on the host.
@@ -74,6 +76,8 @@ struct machine {
 	size_t num_transports;
 	struct shm_window *gpu_window;
 	struct vsock *vsock; /* borrowed from its transport */
+	struct virtio_device *nets[VMM_NET_MAX]; /* borrowed likewise */
+	size_t num_nets;
 	struct container *container;
 	struct kernel_image kernel;
 	struct arch_boot boot;
@@ -291,6 +295,23 @@ static int add_workers(struct machine *m, int fds[VMM_FD_COUNT], struct error **
 	return 0;
 }
 
+static int add_nets(struct machine *m, int fds[VMM_FD_COUNT], struct error **err)
+{
+	for (size_t i = 0; i < VMM_NET_MAX; i++) {
+		const struct vmm_net *n = &m->cfg->net[i];
+		struct virtio_device *dev;
+
+		if (fds[VMM_FD_NET + i] < 0)
+			continue;
+		dev = net_create(&m->mem, m->loop, steal_fd(&fds[VMM_FD_NET + i]), n->mac, n->mtu,
+				 err);
+		if (!dev || add_device(m, dev, err))
+			return -1;
+		m->nets[m->num_nets++] = dev;
+	}
+	return 0;
+}
+
 int machine_add_devices(struct machine *m, int fds[VMM_FD_COUNT], struct error **err)
 {
 	struct virtio_device *dev;
@@ -304,6 +325,8 @@ int machine_add_devices(struct machine *m, int fds[VMM_FD_COUNT], struct error *
 		return -1;
 	dev = rng_create(&m->mem, err);
 	if (!dev || add_device(m, dev, err))
+		return -1;
+	if (add_nets(m, fds, err))
 		return -1;
 	return add_workers(m, fds, err);
 }
@@ -350,6 +373,14 @@ int machine_load(struct machine *m, int fds[VMM_FD_COUNT], struct error **err)
 	m->boot.kernel = &m->kernel;
 	m->boot.cmdline = m->cmdline;
 	return arch_boot_write(&m->mem, &m->boot, err);
+}
+
+int machine_start_devices(struct machine *m, struct error **err)
+{
+	for (size_t i = 0; i < m->num_nets; i++)
+		if (net_start(m->nets[i], err))
+			return -1;
+	return 0;
 }
 
 int machine_add_vcpus(struct machine *m, struct error **err)

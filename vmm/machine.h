@@ -19,12 +19,15 @@ struct machine *machine_create(const struct vmm_config *cfg, int fds[VMM_FD_COUN
 /**
  * machine_add_devices() - plug in what the configuration asks for
  *
- * Takes VMM_FD_CONSOLE, VMM_FD_FS and VMM_FD_GPU out of @fds. Talks to the workers.
+ * Takes VMM_FD_CONSOLE, VMM_FD_NET and later, VMM_FD_FS and VMM_FD_GPU out of @fds. Talks to the workers.
  */
 int machine_add_devices(struct machine *m, int fds[VMM_FD_COUNT], struct error **err);
 
 /** machine_load() - kernel, agent and what the kernel is told; closes VMM_FD_KERNEL and _AGENT */
 int machine_load(struct machine *m, int fds[VMM_FD_COUNT], struct error **err);
+
+/** machine_start_devices() - start devices' threads, with the rights of the caller */
+int machine_start_devices(struct machine *m, struct error **err);
 
 /** machine_add_vcpus() - vCPUs and their threads, which wait for machine_run() */
 int machine_add_vcpus(struct machine *m, struct error **err);

@@ -90,6 +90,10 @@ static int check_config(const struct vmm_config *cfg, const int fds[VMM_FD_COUNT
 	if (cfg->kernel == VMM_KERNEL_FILE ? fds[VMM_FD_KERNEL] < 0 :
 					     cfg->kernel != VMM_KERNEL_KRUNFW)
 		return error_set(err, EINVAL, "the configuration has no guest kernel");
+	for (size_t i = 0; i < VMM_NET_MAX; i++)
+		if (fds[VMM_FD_NET + i] >= 0 && (cfg->net[i].mtu < 68 || cfg->net[i].mtu > 65535))
+			return error_set(err, EINVAL, "an MTU of %u is not possible",
+					 cfg->net[i].mtu);
 	if (cfg->vcpus < 1 || cfg->vcpus > 64)
 		return error_set(err, EINVAL, "%u vCPUs are not between 1 and 64", cfg->vcpus);
 	return 0;
@@ -119,7 +123,8 @@ static struct machine *build_machine(const struct vmm_config *cfg, int fds[VMM_F
 	struct machine *m = machine_create(cfg, fds, err);
 
 	if (m && (machine_add_devices(m, fds, err) || machine_load(m, fds, err) ||
-		  vmm_sandbox_drop_rights(err) || machine_add_vcpus(m, err)))
+		  vmm_sandbox_drop_rights(err) || machine_start_devices(m, err) ||
+		  machine_add_vcpus(m, err)))
 		return NULL; /* the process is about to end */
 	return m;
 }

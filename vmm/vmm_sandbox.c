@@ -2,6 +2,7 @@
 #include "vmm/vmm_sandbox.h"
 
 #include <errno.h>
+#include <linux/if_tun.h>
 #include <linux/kvm.h>
 #include <sys/capability.h>
 #include <sys/ioctl.h>
@@ -30,6 +31,8 @@ static const struct sandbox_rule rules[] = {
 	ALLOW("poll", "is there room for a line of the serial port"),
 	ALLOW("rt_sigreturn", "leave the kick's handler"),
 	ALLOW("restart_syscall", "a wait that a stop and a continue interrupted"),
+	/* network devices' threads */
+	ALLOW_ARG("ioctl", 1, TUNSETOFFLOAD, "what the guest agreed to have left to it"),
 	/* event loop and locks */
 	ALLOW("epoll_wait", "the event loop"),
 	ALLOW("epoll_pwait", "the event loop, on architectures without epoll_wait"),

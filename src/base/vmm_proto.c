@@ -6,6 +6,24 @@
 
 #include "base/wire.h"
 
+static void encode_nets(struct wire_writer *w, const struct vmm_config *c)
+{
+	for (size_t i = 0; i < VMM_NET_MAX; i++) {
+		for (size_t n = 0; n < sizeof(c->net[i].mac); n++)
+			wire_put_u8(w, c->net[i].mac[n]);
+		wire_put_u32(w, c->net[i].mtu);
+	}
+}
+
+static void decode_nets(struct wire_reader *r, struct vmm_config *c)
+{
+	for (size_t i = 0; i < VMM_NET_MAX; i++) {
+		for (size_t n = 0; n < sizeof(c->net[i].mac); n++)
+			c->net[i].mac[n] = wire_get_u8(r);
+		c->net[i].mtu = wire_get_u32(r);
+	}
+}
+
 void vmm_config_encode(struct wire_writer *w, const struct vmm_config *c)
 {
 	wire_put_u32(w, c->fd_mask);
@@ -16,6 +34,7 @@ void vmm_config_encode(struct wire_writer *w, const struct vmm_config *c)
 	wire_put_str(w, c->cmdline_extra);
 	wire_put_u8(w, c->terminal);
 	wire_put_u64(w, c->gpu_window);
+	encode_nets(w, c);
 	wire_put_u32(w, c->log_level);
 	wire_put_u32(w, c->log_format);
 	wire_put_bytes(w, c->guest, c->guest_len);
@@ -33,6 +52,7 @@ int vmm_config_decode(struct wire_reader *r, struct vmm_config *c)
 	c->cmdline_extra = wire_get_str(r);
 	c->terminal = wire_get_u8(r);
 	c->gpu_window = wire_get_u64(r);
+	decode_nets(r, c);
 	c->log_level = wire_get_u32(r);
 	c->log_format = wire_get_u32(r);
 	guest = wire_get_bytes(r, &c->guest_len);

@@ -20,6 +20,8 @@
 #include <stdint.h>
 
 #define VMM_SETUP_FD 3
+/* Network devices of a machine. */
+#define VMM_NET_MAX 4
 
 enum vmm_msg {
 	VMM_CONFIG = 1, /* struct vmm_config; fds as the enum vmm_fd slots say */
@@ -60,12 +62,21 @@ enum vmm_fd {
 	VMM_FD_FS,	/* vhost-user socket of krun-gpu-fs (or virtiofsd) */
 	VMM_FD_GPU,	/* vhost-user socket of krun-gpu-gpu */
 	VMM_FD_CONSOLE, /* where the guest kernel's console goes (append only); absent: dropped */
+	/* Tap devices with vnet headers, one for each entry of vmm_config.net. */
+	VMM_FD_NET,
+	VMM_FD_NET_LAST = VMM_FD_NET + VMM_NET_MAX - 1,
 	VMM_FD_COUNT,
 };
 
 enum vmm_kernel {
 	VMM_KERNEL_FILE,    /* VMM_FD_KERNEL; ELF or bzImage is told from its header */
 	VMM_KERNEL_KRUNFW,  /* kernel_path names libkrunfw.so.5; loaded before rights are narrowed */
+};
+
+/** struct vmm_net - a virtio-net device on a tap */
+struct vmm_net {
+	uint8_t mac[6];
+	uint32_t mtu; /* 68 to 65535 */
 };
 
 struct vmm_config {
@@ -77,6 +88,7 @@ struct vmm_config {
 	char *cmdline_extra; /* appended to the kernel command line; "" for none */
 	bool terminal;	     /* VMM_FD_STDIN is a pty slave: take it as controlling terminal */
 	uint64_t gpu_window; /* bytes of the host-visible shared-memory region; with VMM_FD_GPU */
+	struct vmm_net net[VMM_NET_MAX]; /* the Nth is there when VMM_FD_NET + N is */
 	uint32_t log_level, log_format; /* base/log.h; the log is fd 2 of the VMM */
 	char *guest;	     /* AGENT_CONTAINER payload, opaque to the VMM */
 	size_t guest_len;

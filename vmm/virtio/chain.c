@@ -157,3 +157,30 @@ ssize_t chain_write_from_fd(struct virtq_chain *chain, int fd, off_t offset, siz
 	}
 	return n;
 }
+
+/* The iovecs from a cursor to @end, the first of them trimmed. */
+static int cursor_iov(const struct virtq_chain *chain, const struct chain_cursor *c, size_t end,
+		      struct iovec *iov, size_t max)
+{
+	const size_t count = end - c->iov;
+
+	if (count > max)
+		return -E2BIG;
+	memcpy(iov, &chain->iov[c->iov], count * sizeof(*iov));
+	if (count) {
+		iov->iov_base = (uint8_t *)iov->iov_base + c->offset;
+		iov->iov_len -= c->offset;
+	}
+	return (int)count;
+}
+
+int chain_read_iov(const struct virtq_chain *chain, struct iovec *iov, size_t max)
+{
+	return cursor_iov(chain, &chain->read_cursor, chain->num_readable, iov, max);
+}
+
+int chain_write_iov(const struct virtq_chain *chain, struct iovec *iov, size_t max)
+{
+	return cursor_iov(chain, &chain->write_cursor,
+			  (size_t)chain->num_readable + chain->num_writable, iov, max);
+}

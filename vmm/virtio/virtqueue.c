@@ -206,7 +206,7 @@ void virtqueue_unpop(struct virtqueue *vq)
 	vq->last_avail--;
 }
 
-void virtqueue_push(struct virtqueue *vq, uint16_t head, uint32_t len)
+void virtqueue_put(struct virtqueue *vq, uint16_t head, uint32_t len)
 {
 	struct vring_used_elem *e;
 
@@ -216,11 +216,23 @@ void virtqueue_push(struct virtqueue *vq, uint16_t head, uint32_t len)
 	__atomic_store_n(&e->id, htole32(head), __ATOMIC_RELAXED);
 	__atomic_store_n(&e->len, htole32(len), __ATOMIC_RELAXED);
 	vq->used_idx++;
+}
+
+void virtqueue_publish(struct virtqueue *vq)
+{
+	if (!vq->ready)
+		return;
 	/*
 	 * Pairs with the driver's read barrier between used->idx and the entry (2.7.14): whoever
 	 * sees the index sees the entry and the bytes written into the chain.
 	 */
 	__atomic_store_n(&vq->used_ring->idx, htole16(vq->used_idx), __ATOMIC_RELEASE);
+}
+
+void virtqueue_push(struct virtqueue *vq, uint16_t head, uint32_t len)
+{
+	virtqueue_put(vq, head, len);
+	virtqueue_publish(vq);
 }
 
 bool virtqueue_should_notify(struct virtqueue *vq)

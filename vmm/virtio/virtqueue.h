@@ -85,6 +85,16 @@ void virtqueue_unpop(struct virtqueue *vq);
 /** virtqueue_push() - return a chain to the driver with @len bytes written */
 void virtqueue_push(struct virtqueue *vq, uint16_t head, uint32_t len);
 
+/**
+ * virtqueue_put() - as virtqueue_push(), but the driver does not see it before virtqueue_publish()
+ *
+ * For several chains that belong together: the driver is to see all of them or none.
+ */
+void virtqueue_put(struct virtqueue *vq, uint16_t head, uint32_t len);
+
+/** virtqueue_publish() - let the driver see what was put */
+void virtqueue_publish(struct virtqueue *vq);
+
 /** virtqueue_should_notify() - after pushing: does the driver want an interrupt? (2.7.7, 2.7.10) */
 bool virtqueue_should_notify(struct virtqueue *vq);
 
@@ -140,5 +150,17 @@ ssize_t chain_read_to_fd(struct virtq_chain *chain, int fd, off_t offset, size_t
  * Return: bytes read (0 at end of file), or -errno.
  */
 ssize_t chain_write_from_fd(struct virtq_chain *chain, int fd, off_t offset, size_t len, int flags);
+
+/**
+ * chain_read_iov() - where the readable bytes that are left lie, for one writev() of them
+ * @iov: out
+ * @max: its length
+ *
+ * The cursor stays. Return: the number of entries, or -E2BIG.
+ */
+int chain_read_iov(const struct virtq_chain *chain, struct iovec *iov, size_t max);
+
+/** chain_write_iov() - likewise the writable bytes that are left, for a readv() into them */
+int chain_write_iov(const struct virtq_chain *chain, struct iovec *iov, size_t max);
 
 #endif

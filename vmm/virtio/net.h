@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VMM_VIRTIO_NET_H
+#define VMM_VIRTIO_NET_H
+
+/* virtio-net on a tap device (virtio 1.2, 5.1). */
+
+#include <stdint.h>
+
+#include "vmm/virtio/virtio_device.h"
+
+struct error;
+struct event_loop;
+
+/**
+ * net_create() - a network device
+ * @loop: the machine's; hears of a queue that broke
+ * @tap:  a tap (IFF_TAP|IFF_NO_PI|IFF_VNET_HDR); owned from now on, also when this fails
+ * @mac:  6 bytes
+ * @mtu:  of the interface that the device stands for
+ *
+ * What the tap can do decides what the driver is offered.
+ */
+struct virtio_device *net_create(const struct guest_memory *mem, struct event_loop *loop, int tap,
+				 const uint8_t *mac, uint32_t mtu, struct error **err);
+
+/**
+ * net_start() - start the thread that moves the packets, once the device is plugged in
+ *
+ * It has the rights that the calling thread has by now.
+ */
+int net_start(struct virtio_device *dev, struct error **err);
+
+#endif

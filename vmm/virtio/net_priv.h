@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VMM_VIRTIO_NET_PRIV_H
+#define VMM_VIRTIO_NET_PRIV_H
+
+/* Shared by net.c, net_rx.c, net_tx.c and net_tap.c. */
+
+#include <linux/if_tun.h>
+#include <linux/virtio_net.h>
+#include <pthread.h>
+#include <sys/uio.h>
+
+#include "vmm/event_loop.h"
+#include "vmm/virtio/net.h"
+
+/* Newer than the kernel headers of some systems that this is built on. */
+#ifndef VIRTIO_NET_F_HOST_USO
+#define VIRTIO_NET_F_GUEST_USO4 54
+#define VIRTIO_NET_F_GUEST_USO6 55
+#define VIRTIO_NET_F_HOST_USO 56
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5
+#endif
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
+enum { NET_QUEUE_RX, NET_QUEUE_TX, NET_NUM_QUEUES };
+
+/* Virtio 1: always with num_buffers (5.1.6). */
+#define NET_HDR_LEN ((uint32_t)sizeof(struct virtio_net_hdr_v1))
+#define NET_ETH_LEN 14u
+/* The largest that segmentation makes of one packet, its Ethernet header and a VLAN tag included. */
+#define NET_FRAME_MAX (65535u + NET_ETH_LEN + 4u)
+/* Packets in one direction before the other, and who waits for the lock, get their turn. */
+#define NET_BATCH 64
+
+#define NET_RX_IOV 1023
+#define NET_RX_BUFFERS 512
+
+/** struct net_buffer - a chain that the driver gave for received packets */
+struct net_buffer {
+	uint16_t head;
+	uint16_t num_iov;
+	uint32_t len;
+};
+
+/** struct net_rx - chains taken from the rx queue and not used yet, in order */
+struct net_rx {
+	struct net_buffer buffers[NET_RX_BUFFERS];
+	struct iovec iov[NET_RX_IOV + 1]; /* of all buffers; one more for what does not fit */
+	size_t num_buffers, num_iov;
+	size_t bytes;
+};
+
+struct net {
+	struct virtio_device dev;
+	struct event_loop *machine_loop; /* borrowed */
+	struct virtio_net_config config;
+	int tap; /* owned */
+	/*
+	 * Guards all that follows and the queues. Held by the thread around each callback; whoever
+	 * wants it may hold the machine's lock, never the other way round.
+	 */
+	pthread_mutex_t lock;
+	struct event_loop *loop; /* owned: the thread's */
+	pthread_t thread;
+	bool started;
+	struct event_source tap_src, kick_src[NET_NUM_QUEUES];
+	bool live;	   /* between activate and reset */
+	bool rx_starving;  /* the driver has to give buffers first */
+	bool tx_blocked;   /* the tap has to take packets first */
+	const char *broken; /* why a queue is; told to the machine by @broken_fd */
+	int broken_fd;	   /* owned: an eventfd */
+	struct event_source broken_src;
+	struct net_rx rx;
+	struct virtq_chain chain; /* scratch: too large for a stack */
+};
+
+/** net_rx_run() - move packets from the tap to the guest; with the lock held */
+void net_rx_run(struct net *net);
+
+/** net_rx_reset() - forget the driver's buffers */
+void net_rx_reset(struct net *net);
+
+/** net_tx_run() - move packets from the guest to the tap; with the lock held */
+void net_tx_run(struct net *net);
+
+/**
+ * net_tx_check() - may a packet with this header be handed to the tap? (5.1.6.2)
+ * @hdr:      a copy; what has no meaning for the tap is cleared
+ * @frame:    length of what follows the header
+ * @features: negotiated
+ */
+bool net_tx_check(struct virtio_net_hdr_v1 *hdr, size_t frame, uint64_t features);
+
+/** net_tap_set_up() - headers of NET_HDR_LEN, little-endian; never block; 0 or -errno */
+int net_tap_set_up(int tap);
+
+/** net_tap_set_offload() - what the tap may leave to a driver with these features; 0 or -errno */
+int net_tap_set_offload(int tap, uint64_t features);
+
+/** net_broken() - a queue is malformed: no more packets until reset */
+void net_broken(struct net *net, const char *why);
+
+/** net_watch_tap() - wait for what is of use now */
+void net_watch_tap(struct net *net);
+
+/** net_notify() - interrupt the driver if it wants to hear of this queue */
+void net_notify(struct net *net, unsigned int queue);
+
+/** net_again() - look at a queue again, after everybody else had a turn */
+void net_again(struct net *net, unsigned int queue);
+
+static inline bool net_has(const struct net *net, unsigned int feature)
+{
+	return net->dev.features & (1ull << feature);
+}
+
+#endif

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * virtio-net, packets for the guest (virtio 1.2, 5.1.6.3 and .4).
+ *
+ * Theory of operation: how long the tap's next packet is shows only when it has been read, so
+ * chains are taken from the queue until the longest one would fit (mergeable buffers), or one chain
+ * without them. What a packet did not need stays for the next. The chains of one packet become
+ * visible to the driver together.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+
+#include "vmm/virtio/net_priv.h"
+
+void net_rx_reset(struct net *net)
+{
+	net->rx.num_buffers = net->rx.num_iov = net->rx.bytes = 0;
+}
+
+/* The longest packet that the tap can come with. */
+static size_t rx_longest(const struct net *net)
+{
+	const bool segments = net_has(net, VIRTIO_NET_F_GUEST_TSO4) ||
+			      net_has(net, VIRTIO_NET_F_GUEST_TSO6) ||
+			      net_has(net, VIRTIO_NET_F_GUEST_USO4) ||
+			      net_has(net, VIRTIO_NET_F_GUEST_USO6);
+	const size_t mtu = le16toh(net->config.mtu);
+
+	return NET_HDR_LEN + (segments ? NET_FRAME_MAX : mtu + NET_ETH_LEN + 4);
+}
+
+/* Take a chain from the queue into the store. 1, 0: none there; -EPROTO. */
+static int rx_take_chain(struct net *net)
+{
+	struct virtqueue *vq = &net->dev.queues[NET_QUEUE_RX];
+	struct virtq_chain *chain = &net->chain;
+	struct net_rx *rx = &net->rx;
+	int n, r = virtqueue_pop_chain(vq, chain);
+
+	if (r == 0 && virtqueue_enable_kicks(vq))
+		r = virtqueue_pop_chain(vq, chain);
+	if (r <= 0)
+		return r;
+	n = chain_write_iov(chain, rx->iov + rx->num_iov, NET_RX_IOV - rx->num_iov);
+	/* Room for the header in the first place: the length of a packet is at least this. */
+	if (chain->num_readable || n <= 0 || chain_writable(chain) < NET_HDR_LEN ||
+	    rx->num_buffers == NET_RX_BUFFERS)
+		return -EPROTO;
+	rx->buffers[rx->num_buffers++] = (struct net_buffer){
+		.head = chain->head, .num_iov = (uint16_t)n, .len = (uint32_t)chain_writable(chain),
+	};
+	rx->num_iov += (size_t)n;
+	rx->bytes += chain_writable(chain);
+	return 1;
+}
+
+/* Enough room for one packet. 1, 0: the driver has to give more; -EPROTO. */
+static int rx_gather(struct net *net)
+{
+	const bool merge = net_has(net, VIRTIO_NET_F_MRG_RXBUF);
+	const size_t longest = rx_longest(net);
+	struct net_rx *rx = &net->rx;
+
+	while (merge ? rx->bytes < longest : rx->num_buffers == 0) {
+		int r = rx_take_chain(net);
+
+		if (r <= 0)
+			return r;
+	}
+	virtqueue_disable_kicks(&net->dev.queues[NET_QUEUE_RX]);
+	return 1;
+}
+
+/* Forget the first @count buffers, which the driver has back. */
+static void rx_drop_buffers(struct net_rx *rx, size_t count)
+{
+	size_t iovs = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		iovs += rx->buffers[i].num_iov;
+		rx->bytes -= rx->buffers[i].len;
+	}
+	rx->num_buffers -= count;
+	rx->num_iov -= iovs;
+	memmove(rx->buffers, rx->buffers + count, rx->num_buffers * sizeof(*rx->buffers));
+	memmove(rx->iov, rx->iov + iovs, rx->num_iov * sizeof(*rx->iov));
+}
+
+/* Write num_buffers into the header, wherever the driver has put it. */
+static void rx_set_num_buffers(struct net_rx *rx, uint16_t count)
+{
+	const uint16_t value = htole16(count);
+	const uint8_t *from = (const uint8_t *)&value;
+	size_t skip = offsetof(struct virtio_net_hdr_v1, num_buffers), left = sizeof(value);
+
+	for (const struct iovec *v = rx->iov; left; v++) {
+		size_t n;
+
+		if (skip >= v->iov_len) {
+			skip -= v->iov_len;
+			continue;
+		}
+		n = v->iov_len - skip < left ? v->iov_len - skip : left;
+		memcpy((uint8_t *)v->iov_base + skip, from, n);
+		from += n;
+		left -= n;
+		skip = 0;
+	}
+}
+
+/* A packet of @len bytes lies in the first buffers. */
+static void rx_deliver(struct net *net, size_t len)
+{
+	struct virtqueue *vq = &net->dev.queues[NET_QUEUE_RX];
+	struct net_rx *rx = &net->rx;
+	size_t count = 0, left = len;
+
+	while (left) {
+		const struct net_buffer *b = &rx->buffers[count++];
+		const uint32_t used = left < b->len ? (uint32_t)left : b->len;
+
+		virtqueue_put(vq, b->head, used);
+		left -= used;
+	}
+	rx_set_num_buffers(rx, (uint16_t)count);
+	virtqueue_publish(vq);
+	rx_drop_buffers(rx, count);
+}
+
+/*
+ * Read one packet. 1; 0: the tap has none; -errno. One that does not fit (the driver gave small
+ * buffers, or a feature that it did not agree to would be needed) is lost, as on any wire.
+ */
+static int rx_one(struct net *net)
+{
+	const bool merge = net_has(net, VIRTIO_NET_F_MRG_RXBUF);
+	struct net_rx *rx = &net->rx;
+	const size_t iovs = merge ? rx->num_iov : rx->buffers[0].num_iov;
+	const size_t room = merge ? rx->bytes : rx->buffers[0].len;
+	const struct iovec saved = rx->iov[iovs];
+	uint8_t rest;
+	ssize_t n;
+
+	rx->iov[iovs] = (struct iovec){ &rest, sizeof(rest) };
+	do
+		n = readv(net->tap, rx->iov, (int)iovs + 1);
+	while (n < 0 && errno == EINTR);
+	rx->iov[iovs] = saved;
+	if (n < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	if ((size_t)n > NET_HDR_LEN && (size_t)n <= room)
+		rx_deliver(net, (size_t)n);
+	return 1;
+}
+
+void net_rx_run(struct net *net)
+{
+	const uint16_t used = net->dev.queues[NET_QUEUE_RX].used_idx;
+	int r = 1;
+
+	for (unsigned int i = 0; i < NET_BATCH && r > 0; i++) {
+		r = rx_gather(net);
+		net->rx_starving = r == 0;
+		if (r > 0)
+			r = rx_one(net);
+	}
+	if (net->dev.queues[NET_QUEUE_RX].used_idx != used)
+		net_notify(net, NET_QUEUE_RX);
+	/* EBADFD, EIO: the tap's interface has gone or is down, and no more packets come. */
+	if (r == -EPROTO)
+		net_broken(net, "malformed chain in the receive queue");
+	else if (r < 0)
+		net->rx_starving = true;
+}
