@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "container.h"
 #include "container_start.h"
+#include "launch_net.h"
 
 #define END_TIMEOUT_MS 10000
 
@@ -53,6 +54,8 @@ int container_delete(const struct app *app, const char *id, bool force, struct e
 	c.state.status = OCI_STATUS_STOPPED;
 	if (container_destroy(&c, err) < 0)
 		return -1;
+	if (hooks)
+		launch_net_remove(&c.spec);
 	if (hooks)
 		container_run_hooks(&c, OCI_HOOK_POSTSTOP, NULL);
 	return 0;

@@ -32,6 +32,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "launch_internal.h"
+#include "launch_net.h"
 #include "spawn.h"
 
 #define CONFIG_MAX (8u << 20)
@@ -175,7 +176,7 @@ static int build(struct launch *l, struct error **err)
 	    launch_cgroup(l, err) < 0 || launch_streams(l, err) < 0 ||
 	    open_guest_console(l, err) < 0 || launch_vmm_spawn(l, err) < 0 ||
 	    oci_state_write(l->c.dirfd, s, err) < 0 || launch_scope(l, err) < 0 ||
-	    run_create_hooks(l, err) < 0 ||
+	    run_create_hooks(l, err) < 0 || launch_net(l, err) < 0 ||
 	    launch_fs(l, err) < 0 || launch_gpu(l, err) < 0 ||
 	    oci_state_write(l->c.dirfd, s, err) < 0 || launch_vmm_boot(l, err) < 0)
 		return -1;
@@ -208,6 +209,7 @@ static void undo(struct launch *l)
 		process_ref_kill(&l->c.state.workers[i], SIGKILL);
 	process_ref_kill(&l->c.state.vmm, SIGKILL);
 	reap(l);
+	launch_net_remove(&l->c.spec);
 	container_destroy(&l->c, NULL);
 	l->c.state.status = OCI_STATUS_STOPPED;
 	if (hooks_ran)
@@ -228,6 +230,7 @@ static void launch_release(struct launch *l)
 #ifdef HAVE_GPU
 	gpu_choice_release(&l->gpu);
 #endif
+	net_found_release(&l->net);
 	container_release(&l->c);
 }
 

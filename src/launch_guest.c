@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/wire.h"
 #include "launch_plan.h"
+#include "net_collect.h"
 #include "oci/oci_mounts.h"
 #include "oci/oci_seccomp.h"
 #include "oci/oci_spec.h"
@@ -185,8 +186,8 @@ static int guest_hooks(const struct oci_spec *spec, struct arena *arena, struct 
 }
 
 int launch_guest_encode(const struct oci_spec *spec, const struct launch_plan *plan,
-			const char *state, bool stdin_open, struct arena *arena,
-			struct wire_writer *w, struct error **err)
+			const struct net_found *net, const char *state, bool stdin_open,
+			struct arena *arena, struct wire_writer *w, struct error **err)
 {
 	struct agent_container c = {
 		.hostname = spec->hostname, .domainname = spec->domainname,
@@ -195,6 +196,8 @@ int launch_guest_encode(const struct oci_spec *spec, const struct launch_plan *p
 		.devices = plan->devices, .num_devices = plan->num_devices,
 		.masked_paths = spec->masked_paths, .readonly_paths = spec->readonly_paths,
 		.state = (char *)state,
+		.interfaces = (struct agent_interface *)net->interfaces,
+		.num_interfaces = net->count,
 	};
 	struct timespec now;
 	uint64_t propagation = 0;

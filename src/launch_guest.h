@@ -9,6 +9,7 @@
 struct arena;
 struct error;
 struct launch_plan;
+struct net_found;
 struct oci_process;
 struct oci_spec;
 struct wire_writer;
@@ -19,8 +20,8 @@ struct wire_writer;
  * @stdin_open: the process has a standard input that is more than /dev/null
  */
 int launch_guest_encode(const struct oci_spec *spec, const struct launch_plan *plan,
-			const char *state, bool stdin_open, struct arena *arena,
-			struct wire_writer *w, struct error **err);
+			const struct net_found *net, const char *state, bool stdin_open,
+			struct arena *arena, struct wire_writer *w, struct error **err);
 
 /**
  * launch_guest_process() - a process for the agent

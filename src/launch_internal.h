@@ -10,6 +10,7 @@
 #include "launch.h"
 #include "launch_plan.h"
 #include "launch_size.h"
+#include "net_collect.h"
 
 struct spawn;
 
@@ -27,6 +28,7 @@ struct launch {
 	int cgroup;		   /* owned: directory of the cgroup, -1 without */
 	int netns;		   /* owned: network namespace to join, -1 without */
 	bool new_netns;
+	struct net_found net; /* owned: the guest's interfaces */
 	struct gpu_choice gpu; /* owned; set when size.gpu_window is not 0 */
 	const char *krunfw; /* path of libkrunfw.so.5 when that is the guest kernel */
 };
@@ -48,6 +50,9 @@ int launch_cgroup(struct launch *l, struct error **err);
 
 /** launch_scope() - with systemd: make the cgroup around the VMM, which has been spawned */
 int launch_scope(struct launch *l, struct error **err);
+
+/** launch_net() - connect the guest to what is in the container's network namespace */
+int launch_net(struct launch *l, struct error **err);
 
 /** launch_fs() - start the file server on the export */
 int launch_fs(struct launch *l, struct error **err);

@@ -174,9 +174,14 @@ static int send_config(struct launch *l, struct error **err)
 	l->c.state.status = OCI_STATUS_CREATING;
 	if (!state)
 		return error_set(err, ENOMEM, "cannot write the state for hooks");
-	if (launch_guest_encode(&l->c.spec, &l->plan, state, l->vmm_fds[VMM_FD_STDIN] >= 0,
+	if (launch_guest_encode(&l->c.spec, &l->plan, &l->net, state,
+				l->vmm_fds[VMM_FD_STDIN] >= 0,
 				&l->c.spec.arena, &guest, err) < 0)
 		return -1;
+	for (size_t i = 0; i < l->net.count; i++) {
+		memcpy(cfg.net[i].mac, l->net.interfaces[i].device_mac, sizeof(cfg.net[i].mac));
+		cfg.net[i].mtu = l->net.interfaces[i].mtu;
+	}
 	cfg.guest = guest.data;
 	cfg.guest_len = guest.len;
 	for (int i = 0; i < VMM_FD_COUNT; i++)

@@ -20,6 +20,7 @@
 #include "host_config.h"
 #include "launch_guest.h"
 #include "launch_plan.h"
+#include "net_collect.h"
 #include "launch_size.h"
 #include "oci/oci_spec.h"
 #include "signals.h"
@@ -190,15 +191,20 @@ static void the_guest_gets_its_half(void **state)
 			       .unified = unified, .num_unified = 2 },
 	};
 	struct launch_plan plan = { 0 };
+	struct net_found net = { .interfaces = { { .name = (char *)"eth7", .mtu = 1400 } },
+				 .count = 1 };
 	struct agent_container c = { 0 };
 	struct wire_reader r;
 
 	(void)state;
-	assert_int_equal(launch_guest_encode(&spec, &plan, "{}", true, &spec.arena, &w, NULL), 0);
+	assert_int_equal(launch_guest_encode(&spec, &plan, &net, "{}", true, &spec.arena, &w,
+					     NULL), 0);
 	r = WIRE_READER(w.data, w.len);
 	assert_int_equal(agent_container_decode(&r, &c), 0);
 	assert_true(c.namespaces == (CLONE_NEWNS | CLONE_NEWPID));
 	assert_true(c.process.stdin_open);
+	assert_int_equal(c.num_interfaces, 1);
+	assert_string_equal(c.interfaces[0].name, "eth7");
 	assert_int_equal(c.num_cgroup, 3);
 	assert_string_equal(c.cgroup[0].value, "max");
 	assert_string_equal(c.cgroup[1].key, "pids.max");

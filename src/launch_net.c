@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The guest's network: after the hooks, which may have made it, every interface of the container's
+ * network namespace gets a tap beside it, which becomes a virtio-net device of the guest's. The
+ * agent gives that device the interface's name, addresses and routes.
+ */
+#include "launch_net.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/netlink.h"
+#include "launch_internal.h"
+#include "net_namespace.h"
+#include "net_redirect.h"
+
+/* In the container's network namespace. */
+static int connect_guest(void *data, struct error **err)
+{
+	cleanup_netlink struct netlink nl = { .fd = -1 };
+	struct launch *l = data;
+
+	if (netlink_open(&nl, err) < 0 || net_collect(&nl, &l->net, err) < 0)
+		return -1;
+	for (size_t i = 0; i < l->net.count; i++) {
+		const struct agent_interface *in = &l->net.interfaces[i];
+		int *fd = &l->vmm_fds[VMM_FD_NET + i];
+		int tap;
+
+		*fd = net_tap_create(&nl, l->net.ifindex[i], in->mtu, &tap, err);
+		if (*fd < 0 || net_redirect_join(&nl, l->net.ifindex[i], tap, err) < 0)
+			return error_wrap(err, "interface %s", in->name);
+	}
+	return 0;
+}
+
+/* The namespace that the VMM made, or was given. */
+static int open_namespace(const struct launch *l)
+{
+	char path[64];
+
+	if (l->netns >= 0)
+		return fcntl(l->netns, F_DUPFD_CLOEXEC, 3);
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", l->c.state.vmm.pid);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+int launch_net(struct launch *l, struct error **err)
+{
+	cleanup_close int netns = -1;
+
+	if (l->netns < 0 && !l->new_netns)
+		return 0;
+	netns = open_namespace(l);
+	if (netns < 0)
+		return error_set(err, errno, "cannot open the container's network namespace");
+	return net_namespace_run(netns, connect_guest, l, err);
+}
+
+static int remove_stale(void *data, struct error **err)
+{
+	cleanup_netlink struct netlink nl = { .fd = -1 };
+
+	(void)data;
+	if (netlink_open(&nl, err) < 0)
+		return -1;
+	net_redirect_remove_stale(&nl);
+	return 0;
+}
+
+void launch_net_remove(const struct oci_spec *spec)
+{
+	const struct oci_namespace *ns = oci_spec_namespace(spec, CLONE_NEWNET);
+	cleanup_error struct error *why = NULL;
+	cleanup_close int netns = -1;
+
+	if (!ns || !ns->path)
+		return;
+	netns = open(ns->path, O_RDONLY | O_CLOEXEC);
+	/* Normally it is gone: with it went all of this. */
+	if (netns < 0 || net_namespace_run(netns, remove_stale, NULL, &why) < 0)
+		log_debug("the network namespace %s: %s", ns->path,
+			  why ? error_msg(why) : strerror(errno));
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NET_COLLECT_H
+#define NET_COLLECT_H
+
+/* What a container engine has set up in a network namespace, as far as a guest can have it. */
+
+#include "base/agent_net_proto.h"
+
+struct error;
+struct netlink;
+
+/** struct net_found - the interfaces of a namespace; zero to begin */
+struct net_found {
+	struct agent_interface interfaces[AGENT_INTERFACES_MAX]; /* owned, but for device_mac */
+	int ifindex[AGENT_INTERFACES_MAX];
+	size_t count;
+};
+
+/**
+ * net_collect() - look at a thread's own network namespace
+ * @nl: opened in it
+ *
+ * Ethernet interfaces that are up, with their addresses, routes of the main table and permanent
+ * neighbours. Refused: more interfaces than a guest can have, routes by several ways, and a
+ * namespace to which a guest is connected already.
+ */
+int net_collect(struct netlink *nl, struct net_found *found, struct error **err);
+
+void net_found_release(struct net_found *found);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NET_REDIRECT_H
+#define NET_REDIRECT_H
+
+/* A tap beside an interface, and all that arrives at either sent out by the other. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct error;
+struct netlink;
+
+/** net_tap_is_ours() - is this the name of an interface that net_tap_create() made? */
+bool net_tap_is_ours(const char *name);
+
+/**
+ * net_tap_create() - a tap in this thread's network namespace, up, with vnet headers
+ * @ifindex: of the interface that it stands beside: it is named after it
+ * @mtu:     the same as that interface's
+ * @tap:     out: its ifindex
+ *
+ * It exists as long as the returned fd. Return: the fd, or -1.
+ */
+int net_tap_create(struct netlink *nl, int ifindex, uint32_t mtu, int *tap, struct error **err);
+
+/**
+ * net_redirect_join() - redirect in both directions
+ *
+ * An earlier redirect of ours of either interface, whose other end may be gone, is replaced.
+ */
+int net_redirect_join(struct netlink *nl, int ifindex, int tap, struct error **err);
+
+/** net_redirect_remove() - take ours from an interface; harmless when there is none */
+void net_redirect_remove(struct netlink *nl, int ifindex);
+
+/** net_redirect_remove_stale() - take ours from every interface whose tap is gone */
+void net_redirect_remove_stale(struct netlink *nl);
+
+#endif
