@@ -25,6 +25,8 @@ void log_init(const char *name, int fd, enum log_format format, enum log_level l
 	log_state.fd = fd;
 	log_state.format = format;
 	log_state.level = level;
+	/* The C library reads the time zone's file once, even for UTC; a sandbox has no files. */
+	tzset();
 }
 
 int log_level_parse(const char *text)

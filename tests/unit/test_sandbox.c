@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/sandbox.h"
 
 /* Runs @body in a child, since what it gives up does not come back; answers the wait status. */
@@ -68,6 +69,8 @@ static const struct sandbox_rule rules[] = {
 	{ .syscall = "mmap", .why = "a sanitizer's quarantine" },
 	{ .syscall = "gettid", .why = "likewise" },
 	{ .syscall = "sigaltstack", .why = "a sanitizer at the end of a thread" },
+	{ .syscall = "write", .why = "the log" },
+	{ .syscall = "clock_gettime", .why = "the log, where the vDSO cannot" },
 	{ .syscall = "no_such_call", .why = "unknown names are skipped" },
 	{ .syscall = "getpid", .why = "this test" },
 	{ .syscall = "kill", .why = "signal 0 only", .arg = 1, .arg_mask = ~0ull, .arg_value = 0 },
@@ -96,6 +99,20 @@ static int filter_kills_by_argument(void)
 	return 0;
 }
 
+/* With a time stamp, for which the C library would read a file. */
+static int filter_lets_log(void)
+{
+	int to[2];
+
+	if (pipe(to))
+		return 1;
+	log_init("unit", to[1], LOG_FORMAT_JSON, LOG_LEVEL_INFO);
+	if (sandbox_no_new_privs(NULL) || sandbox_seccomp(rules, sizeof(rules) / sizeof(*rules), NULL))
+		return 2;
+	log_error("a sentence");
+	return 0;
+}
+
 static void capabilities_go(void **state)
 {
 	(void)state;
@@ -117,6 +134,7 @@ static void the_filter_holds(void **state)
 {
 	(void)state;
 	assert_int_equal(in_child(filter_allows), 0);
+	assert_int_equal(in_child(filter_lets_log), 0);
 	assert_int_equal(WTERMSIG(in_child(filter_kills)), SIGSYS);
 	assert_int_equal(WTERMSIG(in_child(filter_kills_by_argument)), SIGSYS);
 }
