@@ -211,9 +211,6 @@ static int child_become(const struct agent_process *p, struct error **err)
 	r = chdir(p->cwd) < 0 ? -errno : 0;
 	if (r < 0 && r != -EACCES)
 		return error_set(err, -r, "chdir to `%s`", p->cwd);
-	/* Without no_new_privs loading a filter takes a capability that is gone afterwards. */
-	if (!p->no_new_privileges && seccomp_apply(p, err) < 0)
-		return -1;
 	if (user_apply(p, err) < 0)
 		return -1;
 	/* What root may not enter (a network file system's rule) its owner may. */
@@ -222,6 +219,10 @@ static int child_become(const struct agent_process *p, struct error **err)
 	return child_check_cwd(p->cwd, err);
 }
 
+/*
+ * The filter comes last, so that a profile has to allow no more than what is left then: execve(), and
+ * capset() unless the process keeps CAP_SYS_ADMIN.
+ */
 static void child_exec(const struct agent_process *p, struct error **err)
 {
 	cleanup_free char *file = exec_find(p, err);
@@ -232,14 +233,14 @@ static void child_exec(const struct agent_process *p, struct error **err)
 		error_set(err, errno, "close_range");
 		return;
 	}
-	if (p->no_new_privileges) {
-		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
-			error_set(err, errno, "PR_SET_NO_NEW_PRIVS");
-			return;
-		}
-		if (seccomp_apply(p, err) < 0)
-			return;
+	if (p->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+		error_set(err, errno, "PR_SET_NO_NEW_PRIVS");
+		return;
 	}
+	/* With no_new_privs even that can be given up before. */
+	if ((p->no_new_privileges && user_finish(p, err) < 0) || seccomp_apply(p, err) < 0 ||
+	    (!p->no_new_privileges && user_finish(p, err) < 0))
+		return;
 	execve(file, p->args, p->env);
 	error_set(err, errno, "exec `%s`", file);
 }

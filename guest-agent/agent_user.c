@@ -13,6 +13,9 @@
 #include "base/agent_proto.h"
 #include "base/error.h"
 
+/* What seccomp(2) asks for without no_new_privs. */
+#define FILTER_CAPS (1ull << CAP_SYS_ADMIN)
+
 int user_apply_rlimits(const struct agent_process *p, struct error **err)
 {
 	for (size_t i = 0; i < p->num_rlimits; i++) {
@@ -51,22 +54,33 @@ static int set_ids(const struct agent_process *p, struct error **err)
 	return 0;
 }
 
-static int set_capabilities(const uint64_t *caps, struct error **err)
+static const uint64_t *wanted_capabilities(const struct agent_process *p)
+{
+	static const uint64_t none[AGENT_CAP_SETS];
+
+	return p->has_capabilities ? p->capabilities : none;
+}
+
+/* Permitted, effective and inheritable; @more is permitted and effective, too. */
+static int set_capabilities(const uint64_t *caps, uint64_t more, struct error **err)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
 
 	for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
-		data[i].effective = (uint32_t)(caps[AGENT_CAP_EFFECTIVE] >> (32 * i));
-		data[i].permitted = (uint32_t)(caps[AGENT_CAP_PERMITTED] >> (32 * i));
+		data[i].effective = (uint32_t)((caps[AGENT_CAP_EFFECTIVE] | more) >> (32 * i));
+		data[i].permitted = (uint32_t)((caps[AGENT_CAP_PERMITTED] | more) >> (32 * i));
 		data[i].inheritable = (uint32_t)(caps[AGENT_CAP_INHERITABLE] >> (32 * i));
 	}
-	if (syscall(SYS_capset, &header, data) < 0)
-		return error_set(err, errno, "capset");
+	return syscall(SYS_capset, &header, data) < 0 ? error_set(err, errno, "capset") : 0;
+}
+
+static int set_ambient(uint64_t caps, struct error **err)
+{
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return error_set(err, errno, "clear ambient capabilities");
 	for (unsigned int cap = 0; cap < 64; cap++)
-		if ((caps[AGENT_CAP_AMBIENT] & (1ull << cap)) &&
+		if ((caps & (1ull << cap)) &&
 		    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
 			return error_set(err, errno, "raise ambient capability %u", cap);
 	return 0;
@@ -74,17 +88,26 @@ static int set_capabilities(const uint64_t *caps, struct error **err)
 
 int user_apply(const struct agent_process *p, struct error **err)
 {
-	static const uint64_t none[AGENT_CAP_SETS];
-	const uint64_t *caps = p->has_capabilities ? p->capabilities : none;
+	const uint64_t *caps = wanted_capabilities(p);
 
 	if (drop_bounding(caps[AGENT_CAP_BOUNDING], err) < 0)
 		return -1;
 	/* Else the change of user would clear the permitted set before it can be given on. */
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		return error_set(err, errno, "PR_SET_KEEPCAPS");
-	if (set_ids(p, err) < 0 || set_capabilities(caps, err) < 0)
+	if (set_ids(p, err) < 0 || set_capabilities(caps, FILTER_CAPS, err) < 0 ||
+	    set_ambient(caps[AGENT_CAP_AMBIENT], err) < 0)
 		return -1;
 	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
 		return error_set(err, errno, "PR_SET_KEEPCAPS");
 	return 0;
+}
+
+int user_finish(const struct agent_process *p, struct error **err)
+{
+	const uint64_t *caps = wanted_capabilities(p);
+
+	if (caps[AGENT_CAP_EFFECTIVE] & caps[AGENT_CAP_PERMITTED] & FILTER_CAPS)
+		return 0;
+	return set_capabilities(caps, 0, err);
 }

@@ -146,6 +146,39 @@ static void seccomp_without_nnp(void **state)
 	seccomp(state, false);
 }
 
+/* A profile has to allow nothing for the agent's sake but execve() and capset(). */
+static void seccomp_comes_last(void **state)
+{
+	static const uint32_t deadly[] = { SYS_faccessat2, SYS_chdir, SYS_close_range, SYS_getcwd,
+					   SYS_setresuid, SYS_setgroups };
+	const size_t count = sizeof(deadly) / sizeof(*deadly);
+	struct sock_filter filter[16] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	};
+	char *args[] = { (char *)"echo", (char *)"fine", NULL };
+	struct harness *h = *state;
+
+	NEED(h);
+	for (size_t i = 0; i < count; i++)
+		filter[i + 1] = (struct sock_filter)
+			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, deadly[i], (uint8_t)(count - i), 0);
+	filter[count + 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	filter[count + 2] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+	for (int nnp = 0; nnp < 2; nnp++) {
+		struct agent_container *c = harness_spec(args);
+
+		c->process.seccomp = (char *)filter;
+		c->process.seccomp_len = (count + 3) * sizeof(*filter);
+		c->process.no_new_privileges = nnp;
+		c->process.uid = 1000;
+		expect_output(h, c, "fine\n");
+		if (!nnp) {
+			harness_teardown(state);
+			harness_setup(state);
+		}
+	}
+}
+
 static void exit_codes(void **state)
 {
 	struct harness *h = *state;
@@ -270,7 +303,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(args_env_cwd),	 TEST(missing_cwd_is_made), TEST(user_and_groups),
 		TEST(capabilities),	 TEST(limits),		    TEST(seccomp_with_nnp),
-		TEST(seccomp_without_nnp), TEST(exit_codes),	    TEST(death_by_signal),
+		TEST(seccomp_without_nnp), TEST(seccomp_comes_last), TEST(exit_codes),
+		TEST(death_by_signal),
 		TEST(handled_signal),	 TEST(signal_before_start), TEST(no_program),
 		TEST(no_program_by_path), TEST(not_executable),	    TEST(exec_format),
 	};
