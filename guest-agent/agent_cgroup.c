@@ -22,6 +22,8 @@
 
 #define CGROUP_DIR BOOT_CGROUP "/container"
 #define CGROUP_DEPTH_MAX 64
+/* Enough for any file of numbers; four of them fit into a message. */
+#define CGROUP_TEXT_MAX 3000
 
 static char *read_text(int dirfd, const char *path)
 {
@@ -48,6 +50,35 @@ static void cgroup_enable_controllers(void)
 	}
 }
 
+static int cgroup_check_name(const char *name, struct error **err)
+{
+	return strchr(name, '/') || !strcmp(name, "..") ?
+		       error_set(err, EINVAL, "cgroup file `%s`", name) : 0;
+}
+
+int cgroup_access(int cgroup, struct agent_pair *files, size_t count, struct error **err)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct agent_pair *f = &files[i];
+		char *text;
+
+		if (cgroup_check_name(f->key, err) < 0)
+			return -1;
+		if (*f->value) {
+			if (file_write(cgroup, f->key, f->value, err) < 0)
+				return error_wrap(err, "container's cgroup in the guest");
+			continue;
+		}
+		text = read_text(cgroup, f->key);
+		if (!text)
+			continue;
+		text[strnlen(text, CGROUP_TEXT_MAX)] = 0;
+		free(f->value);
+		f->value = text;
+	}
+	return 0;
+}
+
 int cgroup_create(const struct agent_pair *limits, size_t count, struct error **err)
 {
 	cleanup_close int fd = -1;
@@ -59,8 +90,8 @@ int cgroup_create(const struct agent_pair *limits, size_t count, struct error **
 	if (fd < 0)
 		return error_set(err, errno, "open the container's cgroup in the guest");
 	for (size_t i = 0; i < count; i++) {
-		if (strchr(limits[i].key, '/'))
-			return error_set(err, EINVAL, "cgroup file `%s`", limits[i].key);
+		if (cgroup_check_name(limits[i].key, err) < 0)
+			return -1;
 		if (file_write(fd, limits[i].key, limits[i].value, err) < 0)
 			return error_wrap(err, "container's cgroup in the guest");
 	}

@@ -28,6 +28,14 @@ int cgroup_create(const struct agent_pair *limits, size_t count, struct error **
  */
 int cgroup_open_of(pid_t pid);
 
+/**
+ * cgroup_access() - write those files of @files that have a value, read the others, in order
+ *
+ * What was read becomes the value of its pair, cut to a length that a message can hold; a file that
+ * cannot be read has none. Return: 0, or -1 for the first that could not be written.
+ */
+int cgroup_access(int cgroup, struct agent_pair *files, size_t count, struct error **err);
+
 /** cgroup_kill() - SIGKILL for every process in the cgroup and below */
 void cgroup_kill(int cgroup);
 

@@ -267,6 +267,22 @@ static void obey_resize(struct container *c, struct wire_reader *r)
 		streams_resize(&p->streams, rows, columns);
 }
 
+static void obey_cgroup(struct container *c, struct wire_reader *r)
+{
+	cleanup_error struct error *err = NULL;
+	size_t count;
+	struct agent_pair *files = agent_pairs_decode(r, &count);
+
+	if (!wire_done(r))
+		error_set(&err, EPROTO, "malformed cgroup message");
+	else if (c->cgroup < 0)
+		error_set(&err, ESRCH, "there is no container yet");
+	else
+		cgroup_access(c->cgroup, files, count, &err);
+	control_send_cgroup(c->control, err, files, count);
+	agent_pairs_release(files, count);
+}
+
 void container_init(struct container *c, struct agent_loop *loop, struct control *control)
 {
 	*c = (struct container){ .loop = loop, .control = control, .cgroup = -1 };
@@ -291,6 +307,9 @@ void container_message(struct container *c, const struct msg *msg)
 		break;
 	case AGENT_RESIZE:
 		obey_resize(c, &r);
+		break;
+	case AGENT_CGROUP:
+		obey_cgroup(c, &r);
 		break;
 	default:
 		control_send_log(c->control, LOG_LEVEL_WARNING, "message of an unknown type");

@@ -112,6 +112,17 @@ void control_send_signaled(struct control *c, uint32_t id, uint32_t code)
 	control_send(c, AGENT_SIGNALED, &w);
 }
 
+void control_send_cgroup(struct control *c, const struct error *e, const struct agent_pair *files,
+			 size_t count)
+{
+	struct wire_writer w = { 0 };
+
+	wire_put_u32(&w, e ? (uint32_t)e->code : 0);
+	wire_put_str(&w, e ? error_msg(e) : "");
+	agent_pairs_encode(&w, files, e ? 0 : count);
+	control_send(c, AGENT_CGROUP_IS, &w);
+}
+
 void control_send_log(struct control *c, uint32_t level, const char *text)
 {
 	struct wire_writer w = { 0 };

@@ -2,11 +2,13 @@
 #ifndef GUEST_AGENT_AGENT_CONTROL_H
 #define GUEST_AGENT_AGENT_CONTROL_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/msg.h"
 #include "guest-agent/agent_loop.h"
 
+struct agent_pair;
 struct error;
 
 /**
@@ -34,6 +36,9 @@ void control_send_started(struct control *c, uint32_t id, uint32_t pid);
 void control_send_exited(struct control *c, uint32_t id, int status);
 void control_send_error(struct control *c, uint32_t id, uint32_t code, const char *why);
 void control_send_signaled(struct control *c, uint32_t id, uint32_t code);
+/** control_send_cgroup() - @e: why it failed, or NULL */
+void control_send_cgroup(struct control *c, const struct error *e, const struct agent_pair *files,
+			 size_t count);
 /** control_send_log() - @level: enum log_level */
 void control_send_log(struct control *c, uint32_t level, const char *text);
 

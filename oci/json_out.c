@@ -2,6 +2,7 @@
 #include "oci/json_out.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,6 +112,15 @@ void json_out_int(struct json_out *out, const char *key, long long value)
 {
 	if (json_out_key(out, key))
 		json_out_check(out, yajl_gen_integer(out->gen, value));
+}
+
+void json_out_uint(struct json_out *out, const char *key, unsigned long long value)
+{
+	char text[24];
+	int len = snprintf(text, sizeof(text), "%llu", value);
+
+	if (json_out_key(out, key))
+		json_out_check(out, yajl_gen_number(out->gen, text, (size_t)len));
 }
 
 void json_out_bool(struct json_out *out, const char *key, bool value)

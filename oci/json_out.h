@@ -25,6 +25,7 @@ void json_out_close_list(struct json_out *out);
 /** json_out_string() - bytes that are not UTF-8 are written as U+FFFD */
 void json_out_string(struct json_out *out, const char *key, const char *value);
 void json_out_int(struct json_out *out, const char *key, long long value);
+void json_out_uint(struct json_out *out, const char *key, unsigned long long value);
 void json_out_bool(struct json_out *out, const char *key, bool value);
 /** json_out_strings() - a list of the NULL-terminated @values */
 void json_out_strings(struct json_out *out, const char *key, const char *const *values);

@@ -77,9 +77,8 @@ yajl_val json_parse(const char *text, const char *what, struct error **err)
 	return NULL;
 }
 
-yajl_val json_file(int dirfd, const char *name, struct error **err)
+yajl_val json_fd(int fd, const char *name, struct error **err)
 {
-	cleanup_close int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	cleanup_free char *text = NULL;
 	size_t len;
 
@@ -94,6 +93,13 @@ yajl_val json_file(int dirfd, const char *name, struct error **err)
 		return NULL;
 	}
 	return json_parse(text, name, err);
+}
+
+yajl_val json_file(int dirfd, const char *name, struct error **err)
+{
+	cleanup_close int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	return json_fd(fd, name, err);
 }
 
 static void json_path_add(char *path, const char *key, size_t index)

@@ -39,6 +39,9 @@ yajl_val json_parse(const char *text, const char *what, struct error **err);
 /** json_file() - json_parse() of the file @name below @dirfd, of at most 8 MiB */
 yajl_val json_file(int dirfd, const char *name, struct error **err);
 
+/** json_fd() - the same of an open file; -1 with errno set is one that could not be opened */
+yajl_val json_fd(int fd, const char *name, struct error **err);
+
 /** json_error() - set an error that begins with the value's path; answers -1 */
 int json_error(const struct json *at, struct error **err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -178,6 +178,19 @@ int oci_process_load(int dirfd, const char *name, struct arena *arena, struct oc
 	return 0;
 }
 
+int oci_resources_load(int fd, const char *name, struct arena *arena, struct oci_resources *r,
+		       struct error **err)
+{
+	cleanup_yajl yajl_val tree = json_fd(fd, name, err);
+	const struct json root = { .value = tree };
+
+	if (!tree)
+		return -1;
+	if (json_expect_object(&root, err) < 0 || oci_parse_resources(&root, arena, r, err) < 0)
+		return error_wrap(err, "%s", name);
+	return 0;
+}
+
 void oci_spec_release(struct oci_spec *spec)
 {
 	arena_release(&spec->arena);

@@ -235,6 +235,10 @@ int oci_spec_load(int dirfd, const char *name, struct oci_spec *spec, struct err
 int oci_process_load(int dirfd, const char *name, struct arena *arena, struct oci_process *process,
 		     struct error **err);
 
+/** oci_resources_load() - read a linux.resources document, as `update --resources` gets it */
+int oci_resources_load(int fd, const char *name, struct arena *arena, struct oci_resources *r,
+		       struct error **err);
+
 void oci_spec_release(struct oci_spec *spec);
 
 /** oci_spec_annotation() - value of an annotation, NULL when absent */

@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "oci/arena.h"
 #include "oci/process_ref.h"
@@ -47,6 +48,9 @@ struct oci_state {
 	char *created; /* RFC 3339 */
 	char *owner;   /* user name or number */
 	char *cgroup;  /* absolute path of our cgroup directory; NULL: none */
+	uint64_t ram;  /* bytes of the microVM */
+	uint32_t vcpus;
+	uint64_t room; /* bytes that the host's processes may have beside the microVM */
 	enum oci_status status;
 	struct process_ref vmm;
 	struct process_ref workers[OCI_STATE_WORKERS_MAX];

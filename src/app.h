@@ -35,6 +35,7 @@ typedef int (*command_fn)(const struct app *app, int argc, char **argv, struct e
 
 int cmd_create(const struct app *app, int argc, char **argv, struct error **err);
 int cmd_delete(const struct app *app, int argc, char **argv, struct error **err);
+int cmd_events(const struct app *app, int argc, char **argv, struct error **err);
 int cmd_exec(const struct app *app, int argc, char **argv, struct error **err);
 int cmd_features(const struct app *app, int argc, char **argv, struct error **err);
 int cmd_kill(const struct app *app, int argc, char **argv, struct error **err);
@@ -46,6 +47,7 @@ int cmd_run(const struct app *app, int argc, char **argv, struct error **err);
 int cmd_spec(const struct app *app, int argc, char **argv, struct error **err);
 int cmd_start(const struct app *app, int argc, char **argv, struct error **err);
 int cmd_state(const struct app *app, int argc, char **argv, struct error **err);
+int cmd_update(const struct app *app, int argc, char **argv, struct error **err);
 int cmd_unsupported(const struct app *app, int argc, char **argv, struct error **err);
 
 /** struct command_option - one option of a command, for getopt_long() and for --help */

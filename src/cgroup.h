@@ -38,15 +38,13 @@ int cgroup_move(const char *path, const char *name, pid_t pid, struct error **er
 
 /**
  * cgroup_apply() - set the host's side of linux.resources
- * @fd:       directory of the cgroup
- * @room:     bytes that the machine may use beside the container's memory limit: the guest
- *            kernel, the VMM and its workers
+ * @fd:         directory of the cgroup
+ * @memory_max: bytes for the machine as a whole (launch_size_host_limit()); 0: as it is
  *
- * Processes are counted inside the guest, where the container's are; so is its memory. On the
- * host memory.max holds the machine as a whole. Return: 0, or -1 with an error that names the
- * field.
+ * Processes are counted inside the guest, where the container's are; so is its memory. Return: 0,
+ * or -1 with an error that names the field.
  */
-int cgroup_apply(int fd, const struct oci_resources *r, uint64_t room, struct error **err);
+int cgroup_apply(int fd, const struct oci_resources *r, uint64_t memory_max, struct error **err);
 
 /** cgroup_needed() - the name of a limit that only a host cgroup can keep; NULL: there is none */
 const char *cgroup_needed(const struct oci_resources *r);

@@ -40,17 +40,38 @@ static int apply(int dirfd, const char *field, struct error **err, const char *f
 	return 0;
 }
 
-static int apply_memory(int fd, const struct oci_resources *r, uint64_t room, struct error **err)
+/* What the host's processes themselves need: threads of the VMM, of its workers and of a driver. */
+#define PIDS_ROOM 512
+/* The kernel's own limit; a number above it is none. */
+#define PIDS_LIMIT_MAX 4194304
+
+static int apply_memory(int fd, const struct oci_resources *r, uint64_t memory_max,
+			struct error **err)
 {
-	if (r->memory_limit > 0 &&
-	    apply(fd, "memory.limit", err, "memory.max", "%llu",
-		  (unsigned long long)r->memory_limit + room) < 0)
+	if (memory_max && apply(fd, "memory.limit", err, "memory.max", "%llu",
+				(unsigned long long)memory_max) < 0)
 		return -1;
 	/* The guest has no swap of its own: its memory may go to the host's. */
+	if (r->has_memory_swap && r->memory_swap < 0)
+		return apply(fd, "memory.swap", err, "memory.swap.max", "max");
 	if (r->memory_limit > 0 && r->memory_swap >= r->memory_limit)
 		return apply(fd, "memory.swap", err, "memory.swap.max", "%lld",
 			     (long long)(r->memory_swap - r->memory_limit));
 	return 0;
+}
+
+/*
+ * The container's processes are counted in the guest. On the host the limit is for a VMM or a worker
+ * that has been taken over; where there is no such controller, it goes without.
+ */
+static int apply_pids(int fd, const struct oci_resources *r, struct error **err)
+{
+	if (!r->pids_limit || faccessat(fd, "pids.max", W_OK, 0) < 0)
+		return 0;
+	if (r->pids_limit < 0 || r->pids_limit > PIDS_LIMIT_MAX - PIDS_ROOM)
+		return apply(fd, "pids.limit", err, "pids.max", "max");
+	return apply(fd, "pids.limit", err, "pids.max", "%lld",
+		     (long long)r->pids_limit + PIDS_ROOM);
 }
 
 /* cpu.weight is 1 to 10000 for 2 to 262144 shares (KEP 2254's conversion, runc's and crun's). */
@@ -146,10 +167,10 @@ static int apply_unified(int fd, const struct oci_resources *r, struct error **e
 	return 0;
 }
 
-int cgroup_apply(int fd, const struct oci_resources *r, uint64_t room, struct error **err)
+int cgroup_apply(int fd, const struct oci_resources *r, uint64_t memory_max, struct error **err)
 {
-	if (apply_memory(fd, r, room, err) < 0 || apply_cpu(fd, r, err) < 0 ||
-	    apply_io(fd, r, err) < 0)
+	if (apply_memory(fd, r, memory_max, err) < 0 || apply_pids(fd, r, err) < 0 ||
+	    apply_cpu(fd, r, err) < 0 || apply_io(fd, r, err) < 0)
 		return -1;
 	return apply_unified(fd, r, err);
 }

@@ -172,6 +172,9 @@ static int build(struct launch *l, struct error **err)
 {
 	struct oci_state *s = &l->c.state;
 
+	s->ram = l->size.ram_bytes;
+	s->room = l->size.room;
+	s->vcpus = l->size.vcpus;
 	if (oci_state_write(l->c.dirfd, s, err) < 0 || copy_config(l, err) < 0 ||
 	    launch_cgroup(l, err) < 0 || launch_streams(l, err) < 0 ||
 	    open_guest_console(l, err) < 0 || launch_vmm_spawn(l, err) < 0 ||

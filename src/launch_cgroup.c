@@ -18,6 +18,18 @@ static int do_without(const struct launch *l, const char *why, struct error **er
 				  needed, why) : 0;
 }
 
+/* An annotation may make the microVM smaller than its container's limit: then that is the limit. */
+static uint64_t host_limit(const struct launch *l)
+{
+	const int64_t limit = l->c.spec.resources.memory_limit;
+	uint64_t max;
+
+	if (limit <= 0)
+		return 0;
+	max = launch_size_host_limit(limit, l->size.ram_bytes, l->size.room);
+	return max ? max : launch_size_host_limit(-1, l->size.ram_bytes, l->size.room);
+}
+
 /* The path is on record before the directory is there: `delete` then finds it in any case. */
 static int make_cgroup(struct launch *l, struct error **err)
 {
@@ -26,7 +38,7 @@ static int make_cgroup(struct launch *l, struct error **err)
 	l->cgroup = cgroup_create(l->c.state.cgroup, err);
 	if (l->cgroup < 0)
 		return -1;
-	return cgroup_apply(l->cgroup, &l->c.spec.resources, l->size.room, err);
+	return cgroup_apply(l->cgroup, &l->c.spec.resources, host_limit(l), err);
 }
 
 int launch_cgroup(struct launch *l, struct error **err)

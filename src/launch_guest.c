@@ -105,15 +105,9 @@ static uint64_t guest_namespaces(const struct oci_spec *spec)
 	return flags & ~(uint64_t)CLONE_NEWNET;
 }
 
-static void guest_cgroup_add(struct agent_container *c, const char *key, char *value)
+int launch_guest_cgroup(const struct oci_resources *r, struct arena *arena,
+			struct agent_pair **files, size_t *num_files, struct error **err)
 {
-	c->cgroup[c->num_cgroup++] = (struct agent_pair){ (char *)key, value };
-}
-
-static int guest_cgroup(const struct oci_spec *spec, struct arena *arena, struct agent_container *c,
-			struct error **err)
-{
-	const struct oci_resources *r = &spec->resources;
 	const struct {
 		const char *file;
 		bool there;
@@ -124,9 +118,10 @@ static int guest_cgroup(const struct oci_spec *spec, struct arena *arena, struct
 		{ "pids.max", r->pids_limit != 0, r->pids_limit },
 	};
 	const size_t count = sizeof(limits) / sizeof(*limits);
+	struct agent_pair *v = arena_alloc(arena, count + r->num_unified, sizeof(*v));
+	size_t n = 0;
 
-	c->cgroup = arena_alloc(arena, count + r->num_unified, sizeof(*c->cgroup));
-	if (!c->cgroup)
+	if (!v)
 		return error_set(err, ENOMEM, "linux.resources");
 	for (size_t i = 0; i < count; i++) {
 		char *text;
@@ -137,11 +132,13 @@ static int guest_cgroup(const struct oci_spec *spec, struct arena *arena, struct
 					     arena_printf(arena, "%lld", (long long)limits[i].value);
 		if (!text)
 			return error_set(err, ENOMEM, "linux.resources");
-		guest_cgroup_add(c, limits[i].file, text);
+		v[n++] = (struct agent_pair){ (char *)limits[i].file, text };
 	}
 	for (size_t i = 0; i < r->num_unified; i++)
 		if (launch_guest_has_cgroup_file(r->unified[i].key))
-			guest_cgroup_add(c, r->unified[i].key, r->unified[i].value);
+			v[n++] = (struct agent_pair){ r->unified[i].key, r->unified[i].value };
+	*files = v;
+	*num_files = n;
 	return 0;
 }
 
@@ -207,7 +204,8 @@ int launch_guest_encode(const struct oci_spec *spec, const struct launch_plan *p
 	if (spec->rootfs_propagation && *spec->rootfs_propagation)
 		oci_mount_propagation(spec->rootfs_propagation, &propagation);
 	c.rootfs_propagation = (uint32_t)propagation;
-	if (guest_cgroup(spec, arena, &c, err) < 0 || guest_sysctls(spec, arena, &c, err) < 0 ||
+	if (launch_guest_cgroup(&spec->resources, arena, &c.cgroup, &c.num_cgroup, err) < 0 ||
+	    guest_sysctls(spec, arena, &c, err) < 0 ||
 	    guest_mappings(&spec->uids, arena, &c.uids, err) < 0 ||
 	    guest_mappings(&spec->gids, arena, &c.gids, err) < 0 ||
 	    guest_hooks(spec, arena, &c, err) < 0 ||

@@ -11,6 +11,7 @@ struct error;
 struct launch_plan;
 struct net_found;
 struct oci_process;
+struct oci_resources;
 struct oci_spec;
 struct wire_writer;
 
@@ -30,6 +31,10 @@ int launch_guest_encode(const struct oci_spec *spec, const struct launch_plan *p
  */
 int launch_guest_process(const struct oci_process *p, const struct oci_spec *spec, bool stdin_open,
 			 struct arena *arena, struct agent_process *out, struct error **err);
+
+/** launch_guest_cgroup() - the guest's side of linux.resources; all of it lives in @arena */
+int launch_guest_cgroup(const struct oci_resources *r, struct arena *arena,
+			struct agent_pair **files, size_t *num_files, struct error **err);
 
 /** launch_guest_has_cgroup_file() - does this file of linux.resources.unified go to the guest? */
 bool launch_guest_has_cgroup_file(const char *name);

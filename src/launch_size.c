@@ -133,8 +133,16 @@ int launch_size(const struct oci_spec *spec, bool gpu, struct launch_size *size,
 		return -1;
 	size->gpu_window = gpu ? GPU_WINDOW : 0;
 	size->room = HOST_ROOM + (gpu ? HOST_GPU_ROOM : 0);
-	if (spec->resources.memory_limit > 0 &&
-	    size->ram_bytes > (uint64_t)spec->resources.memory_limit)
-		size->room += size->ram_bytes - (uint64_t)spec->resources.memory_limit;
 	return 0;
+}
+
+uint64_t launch_size_host_limit(int64_t limit, uint64_t ram, uint64_t room)
+{
+	const uint64_t kernel = GUEST_KERNEL + ram / 64;
+
+	if (limit < 0)
+		return ram + room;
+	if ((uint64_t)limit > ram)
+		return 0;
+	return ((uint64_t)limit + kernel < ram ? (uint64_t)limit + kernel : ram) + room;
 }

@@ -12,7 +12,7 @@ struct oci_spec;
 struct launch_size {
 	uint64_t ram_bytes;  /* a multiple of 2 MiB */
 	uint32_t vcpus;
-	uint64_t room;	     /* bytes that the host's memory.max allows beside the container's limit */
+	uint64_t room;	     /* bytes for the host's own processes, beside the microVM */
 	uint64_t gpu_window; /* bytes of address space for the GPU's host-visible memory; 0: no GPU */
 };
 
@@ -25,6 +25,15 @@ struct launch_size {
  */
 int launch_size(const struct oci_spec *spec, bool gpu, struct launch_size *size,
 		struct error **err);
+
+/**
+ * launch_size_host_limit() - what the host's memory.max is to be for a container's memory limit
+ * @limit: bytes, or -1 for none
+ *
+ * The container's memory, what the guest kernel has beside it, and what the host's processes need.
+ * Return: bytes, or 0 when a microVM of @ram bytes cannot give a container that much.
+ */
+uint64_t launch_size_host_limit(int64_t limit, uint64_t ram, uint64_t room);
 
 /** cpu_list_count() - how many CPUs a list like "0-3,7" names; -1 when it is malformed */
 int cpu_list_count(const char *list);

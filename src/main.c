@@ -21,6 +21,7 @@ static const struct {
 } commands[] = {
 	{ "create", cmd_create, "boot a container's microVM and set the container up" },
 	{ "delete", cmd_delete, "remove what is left of a container that has stopped" },
+	{ "events", cmd_events, "show what a container uses, and when memory was too little" },
 	{ "exec", cmd_exec, "run one more process in a running container" },
 	{ "features", cmd_features, "list what this runtime supports, as JSON" },
 	{ "kill", cmd_kill, "send a signal to a container's process" },
@@ -32,10 +33,9 @@ static const struct {
 	{ "spec", cmd_spec, "write a config.json to begin with" },
 	{ "start", cmd_start, "start the process of a created container" },
 	{ "state", cmd_state, "show a container's state, as JSON" },
+	{ "update", cmd_update, "change the limits of a container" },
 	{ "checkpoint", cmd_unsupported, NULL },
-	{ "events", cmd_unsupported, NULL },
 	{ "restore", cmd_unsupported, NULL },
-	{ "update", cmd_unsupported, NULL },
 };
 
 #define NUM_COMMANDS (sizeof(commands) / sizeof(*commands))
@@ -61,8 +61,8 @@ int cmd_unsupported(const struct app *app, int argc, char **argv, struct error *
 {
 	(void)app;
 	(void)argc;
-	return error_set(err, 0, "%s is not supported: krun-gpu cannot do this to a microVM yet",
-			 argv[0]);
+	return error_set(err, 0, "%s is not supported: the state of a microVM and of what it has "
+			 "open on the host cannot be saved", argv[0]);
 }
 
 static void show_version(void)

@@ -199,6 +199,25 @@ static bool agent_on_numbers(struct agent_link *link, uint32_t type, struct wire
 	return true;
 }
 
+/* Who asked reads it; here it has to be what it says it is. */
+static bool agent_on_cgroup(struct agent_link *link, const struct msg *msg, struct wire_reader *r)
+{
+	char text[AGENT_LINK_TEXT_MAX + 1];
+	uint32_t code = wire_get_u32(r);
+	struct agent_pair *files = NULL;
+	size_t count = 0;
+	bool good;
+
+	if (!agent_get_text(r, text) || code > 4095)
+		return false;
+	files = agent_pairs_decode(r, &count);
+	good = wire_done(r);
+	agent_pairs_release(files, count);
+	if (good)
+		link->ops->cgroup(link->data, msg->payload, msg->len);
+	return good;
+}
+
 /* False: the agent broke the protocol. */
 static bool agent_on_message(struct agent_link *link, const struct msg *msg)
 {
@@ -220,6 +239,8 @@ static bool agent_on_message(struct agent_link *link, const struct msg *msg)
 		return agent_on_numbers(link, msg->type, &r);
 	case AGENT_ERROR:
 		return agent_on_error(link, &r);
+	case AGENT_CGROUP_IS:
+		return agent_on_cgroup(link, msg, &r);
 	case AGENT_LOG:
 		return agent_on_log(link, &r);
 	default:

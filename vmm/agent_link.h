@@ -28,6 +28,8 @@ struct agent_link_ops {
 	void (*exited)(void *data, uint32_t id, int wait_status);
 	void (*error)(void *data, uint32_t id, int code, const char *text);
 	void (*signaled)(void *data, uint32_t id, int code);
+	/* AGENT_CGROUP_IS, well-formed, as it came */
+	void (*cgroup)(void *data, const char *payload, size_t len);
 	/* The link ended: the agent went away or broke the protocol. Called once, nothing after it. */
 	void (*lost)(void *data, const char *why);
 };

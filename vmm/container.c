@@ -48,6 +48,8 @@ static void container_tell_failure(struct container *c, int code, const char *wh
 	for (size_t i = 0; i < c->num_signals; i++)
 		if (c->signals[i].conn)
 			control_send_error(c->signals[i].conn, code, why);
+	if (c->cgroup_conn)
+		control_send_error(c->cgroup_conn, code, why);
 }
 
 void container_machine_failed(struct container *c, const char *why)
@@ -178,6 +180,11 @@ static void container_on_signaled(void *data, uint32_t id, int code)
 	container_signal_answered(data, id, code);
 }
 
+static void container_on_cgroup(void *data, const char *payload, size_t len)
+{
+	container_cgroup_answered(data, payload, len);
+}
+
 static void container_on_lost(void *data, const char *why)
 {
 	struct container *c = data;
@@ -194,6 +201,7 @@ static const struct agent_link_ops container_link_ops = {
 	.exited = container_on_exited,
 	.error = container_on_error,
 	.signaled = container_on_signaled,
+	.cgroup = container_on_cgroup,
 	.lost = container_on_lost,
 };
 

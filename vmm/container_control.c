@@ -62,6 +62,42 @@ void container_resize(struct container *c, uint32_t id, uint32_t rows, uint32_t 
 		agent_link_send(c->link, AGENT_RESIZE, w.data, w.len);
 }
 
+void container_cgroup_answered(struct container *c, const char *payload, size_t len)
+{
+	struct control_conn *conn = c->cgroup_conn;
+
+	if (!c->cgroup_asked) {
+		container_fail(c, EPROTO, "the guest agent answered a question that was not asked");
+		return;
+	}
+	c->cgroup_asked = false;
+	c->cgroup_conn = NULL;
+	if (!conn)
+		return;
+	control_conn_set_user(conn, NULL);
+	control_send(conn, VMM_CGROUP_IS, payload, len);
+}
+
+/* One at a time: a command line that is told so tries again. */
+static void request_cgroup(struct container *c, struct control_conn *conn, const struct msg *msg)
+{
+	int sent = 0;
+
+	if (c->state == VMM_BOOTING || c->processes[0].exited)
+		sent = -ESRCH;
+	else if (c->cgroup_asked)
+		sent = -EAGAIN;
+	else
+		sent = agent_link_send(c->link, AGENT_CGROUP, msg->payload, msg->len);
+	if (sent < 0) {
+		control_send_error(conn, -sent, "cannot reach the container's cgroup in the guest");
+		return;
+	}
+	c->cgroup_asked = true;
+	c->cgroup_conn = conn;
+	control_conn_set_user(conn, c);
+}
+
 static void request_start(struct container *c, struct control_conn *conn, struct wire_reader *r)
 {
 	int sent;
@@ -233,6 +269,9 @@ static void container_on_request(void *data, struct control_conn *conn, struct m
 	case VMM_RESUME:
 		request_pause(c, conn, &r, msg->type == VMM_PAUSE);
 		break;
+	case VMM_CGROUP:
+		request_cgroup(c, conn, msg);
+		break;
 	case VMM_EXEC:
 		request_exec(c, conn, msg, &r);
 		break;
@@ -253,6 +292,8 @@ static void container_on_gone(void *data, struct control_conn *conn)
 	for (size_t i = 0; i < c->num_signals; i++)
 		if (c->signals[i].conn == conn)
 			c->signals[i].conn = NULL;
+	if (c->cgroup_conn == conn)
+		c->cgroup_conn = NULL;
 }
 
 const struct control_ops container_control_ops = {

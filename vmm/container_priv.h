@@ -59,6 +59,8 @@ struct container {
 	/* A queue: the agent answers signals in their order. */
 	struct container_signal signals[CONTAINER_MAX_SIGNALS];
 	size_t num_signals;
+	bool cgroup_asked;		  /* AGENT_CGROUP is sent and not answered */
+	struct control_conn *cgroup_conn; /* who waits for the answer; NULL: nobody any more */
 };
 
 /* container.c */
@@ -93,6 +95,8 @@ int container_signal_send(struct container *c, uint32_t id, uint32_t signo, bool
 			  struct control_conn *conn);
 /** container_signal_answered() - the agent's answer to the oldest signal */
 void container_signal_answered(struct container *c, uint32_t id, int code);
+/** container_cgroup_answered() - the agent's answer to AGENT_CGROUP */
+void container_cgroup_answered(struct container *c, const char *payload, size_t len);
 /** container_resize() - tell the agent a terminal's size */
 void container_resize(struct container *c, uint32_t id, uint32_t rows, uint32_t columns);
 

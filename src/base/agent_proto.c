@@ -42,7 +42,7 @@ static uint32_t *decode_u32s(struct wire_reader *r, size_t *count)
 	return v;
 }
 
-static void encode_pairs(struct wire_writer *w, const struct agent_pair *v, size_t count)
+void agent_pairs_encode(struct wire_writer *w, const struct agent_pair *v, size_t count)
 {
 	wire_put_u32(w, (uint32_t)count);
 	for (size_t i = 0; i < count; i++) {
@@ -51,7 +51,7 @@ static void encode_pairs(struct wire_writer *w, const struct agent_pair *v, size
 	}
 }
 
-static struct agent_pair *decode_pairs(struct wire_reader *r, size_t *count)
+struct agent_pair *agent_pairs_decode(struct wire_reader *r, size_t *count)
 {
 	size_t n = wire_get_count(r, PAIR_MIN);
 	struct agent_pair *v = decode_array(r, n, sizeof(*v));
@@ -64,9 +64,9 @@ static struct agent_pair *decode_pairs(struct wire_reader *r, size_t *count)
 	return v;
 }
 
-static void release_pairs(struct agent_pair *v, size_t count)
+void agent_pairs_release(struct agent_pair *v, size_t count)
 {
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; v && i < count; i++) {
 		free(v[i].key);
 		free(v[i].value);
 	}
@@ -349,8 +349,8 @@ void agent_container_encode(struct wire_writer *w, const struct agent_container 
 	encode_devices(w, c);
 	wire_put_strv(w, c->masked_paths);
 	wire_put_strv(w, c->readonly_paths);
-	encode_pairs(w, c->sysctls, c->num_sysctls);
-	encode_pairs(w, c->cgroup, c->num_cgroup);
+	agent_pairs_encode(w, c->sysctls, c->num_sysctls);
+	agent_pairs_encode(w, c->cgroup, c->num_cgroup);
 	encode_mappings(w, &c->uids);
 	encode_mappings(w, &c->gids);
 	encode_hooks(w, c);
@@ -371,8 +371,8 @@ int agent_container_decode(struct wire_reader *r, struct agent_container *c)
 	decode_devices(r, c);
 	c->masked_paths = wire_get_strv(r);
 	c->readonly_paths = wire_get_strv(r);
-	c->sysctls = decode_pairs(r, &c->num_sysctls);
-	c->cgroup = decode_pairs(r, &c->num_cgroup);
+	c->sysctls = agent_pairs_decode(r, &c->num_sysctls);
+	c->cgroup = agent_pairs_decode(r, &c->num_cgroup);
 	decode_mappings(r, &c->uids);
 	decode_mappings(r, &c->gids);
 	decode_hooks(r, c);
@@ -400,8 +400,8 @@ void agent_container_release(struct agent_container *c)
 	free(c->domainname);
 	wire_strv_free(c->masked_paths);
 	wire_strv_free(c->readonly_paths);
-	release_pairs(c->sysctls, c->num_sysctls);
-	release_pairs(c->cgroup, c->num_cgroup);
+	agent_pairs_release(c->sysctls, c->num_sysctls);
+	agent_pairs_release(c->cgroup, c->num_cgroup);
 	free(c->uids.items);
 	free(c->gids.items);
 	release_hooks(c);

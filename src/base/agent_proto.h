@@ -50,6 +50,8 @@ enum agent_msg {
 	AGENT_EXEC,	     /* u32 id, struct agent_process */
 	AGENT_SIGNAL,	     /* u32 id, u32 signo, u8 all: every process of the container */
 	AGENT_RESIZE,	     /* u32 id, u32 rows, u32 columns */
+	AGENT_CGROUP,	     /* pairs: files of the container's cgroup, in order; with a value it is
+			      * written, with "" the file is read */
 	/* agent to host */
 	AGENT_HELLO = 64, /* u32 AGENT_PROTO_VERSION */
 	AGENT_READY,	  /* empty: the container is created */
@@ -58,6 +60,8 @@ enum agent_msg {
 	AGENT_ERROR,	  /* u32 id, u32 errno or 0, string: what failed, errno's text included */
 	AGENT_LOG,	  /* u32 enum log_level, string */
 	AGENT_SIGNALED,	  /* u32 id, u32 errno: the answer to AGENT_SIGNAL */
+	AGENT_CGROUP_IS,  /* u32 errno or 0, string: why it failed, or "", pairs: what was read; the
+			   * answer to AGENT_CGROUP */
 };
 
 /* Which nodes of the guest kernel an agent_device stands for. */
@@ -202,6 +206,12 @@ void agent_container_encode(struct wire_writer *w, const struct agent_container 
 /** agent_container_decode() - @c must be zero; 0, or -1 with @c released */
 int agent_container_decode(struct wire_reader *r, struct agent_container *c);
 void agent_container_release(struct agent_container *c);
+
+/** agent_pairs_encode(), agent_pairs_decode() - the payload of AGENT_CGROUP */
+void agent_pairs_encode(struct wire_writer *w, const struct agent_pair *v, size_t count);
+/** agent_pairs_decode() - malloc'ed, for agent_pairs_release(); NULL when the reader has failed */
+struct agent_pair *agent_pairs_decode(struct wire_reader *r, size_t *count);
+void agent_pairs_release(struct agent_pair *v, size_t count);
 
 void agent_process_encode(struct wire_writer *w, const struct agent_process *p);
 /** agent_process_decode() - @p must be zero; 0, or -1 with @p released */

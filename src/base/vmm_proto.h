@@ -42,6 +42,8 @@ enum vmm_msg {
 	VMM_EXITED,	/* u32 wait status */
 	VMM_EXEC_SIGNAL, /* u32 signo */
 	VMM_EXEC_RESIZE, /* u32 rows, u32 columns */
+	VMM_CGROUP,	 /* control: as AGENT_CGROUP; answered by VMM_CGROUP_IS or VMM_ERROR */
+	VMM_CGROUP_IS,	 /* as AGENT_CGROUP_IS: the guest's words, for the command line to check */
 };
 
 enum vmm_container_state { VMM_BOOTING, VMM_STATE_CREATED, VMM_STATE_RUNNING, VMM_STATE_STOPPING };

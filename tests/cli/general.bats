@@ -94,7 +94,7 @@ assert f["linux"]["cgroup"]["v2"] is True and f["linux"]["cgroup"]["v1"] is Fals
 }
 
 @test "what is not there yet is said in one sentence" {
-	for command in checkpoint restore events update; do
+	for command in checkpoint restore; do
 		fails "$command is not supported" krun "$command" c1
 	done
 }

@@ -269,6 +269,15 @@ void harness_signal(struct harness *h, uint32_t id, uint32_t signo, bool all)
 	wire_writer_release(&w);
 }
 
+void harness_send_cgroup(struct harness *h, const struct agent_pair *files, size_t count)
+{
+	struct wire_writer w = { 0 };
+
+	agent_pairs_encode(&w, files, count);
+	assert_int_equal(msg_send(h->control, AGENT_CGROUP, w.data, w.len, NULL, 0), 0);
+	wire_writer_release(&w);
+}
+
 static struct msg receive(struct harness *h)
 {
 	struct pollfd p = { .fd = h->control, .events = POLLIN };

@@ -52,6 +52,7 @@ void harness_send_container(struct harness *h, const struct agent_container *c);
 void harness_send_exec(struct harness *h, uint32_t id, const struct agent_process *p);
 void harness_send_u32s(struct harness *h, uint32_t type, const uint32_t *v, size_t count);
 void harness_signal(struct harness *h, uint32_t id, uint32_t signo, bool all);
+void harness_send_cgroup(struct harness *h, const struct agent_pair *files, size_t count);
 /** harness_expect() - receive the next message but LOG, which must be of @type */
 struct msg harness_expect(struct harness *h, uint32_t type);
 /** harness_expect_u32s() - as harness_expect(), for a message of @count words */

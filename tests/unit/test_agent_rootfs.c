@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/wire.h"
 #include "tests/guest/agent_harness.h"
 #include "tests/unit/unit.h"
 
@@ -323,6 +324,44 @@ static void cgroup(void **state)
 	expect_output(h, c, "0::/\n7\n1\n");
 }
 
+/* Limits of a container that runs. */
+static void cgroup_access(void **state)
+{
+	const struct agent_pair ask[] = {
+		{ (char *)"cgroup.max.descendants", (char *)"9" },
+		{ (char *)"cgroup.max.descendants", (char *)"" },
+		{ (char *)"no.such.file", (char *)"" },
+	};
+	const struct agent_pair outside = { (char *)"../cgroup.procs", (char *)"" };
+	struct harness *h = *state;
+	struct agent_pair *files;
+	struct wire_reader r;
+	struct msg msg;
+	size_t count;
+
+	NEED(h);
+	if (!h->cgroup[0])
+		skip();
+	harness_create(h, sh_spec("sleep 100"));
+	harness_send_cgroup(h, ask, 3);
+	msg = harness_expect(h, AGENT_CGROUP_IS);
+	r = WIRE_READER(msg.payload, msg.len);
+	assert_int_equal(wire_get_u32(&r), 0);
+	free(wire_get_str(&r));
+	files = agent_pairs_decode(&r, &count);
+	assert_true(wire_done(&r));
+	assert_int_equal(count, 3);
+	assert_string_equal(files[1].value, "9\n");
+	assert_string_equal(files[2].value, "");
+	agent_pairs_release(files, count);
+	msg_release(&msg);
+	harness_send_cgroup(h, &outside, 1);
+	msg = harness_expect(h, AGENT_CGROUP_IS);
+	r = WIRE_READER(msg.payload, msg.len);
+	assert_int_equal(wire_get_u32(&r), EINVAL);
+	msg_release(&msg);
+}
+
 static void cgroup_file_unknown(void **state)
 {
 	struct harness *h = *state;
@@ -360,7 +399,7 @@ int main(void)
 		TEST(devices),		     TEST(no_gpu),
 		TEST(masked_and_readonly),   TEST(readonly_root),
 		TEST(names_and_sysctls),     TEST(sysctl_unknown),
-		TEST(cgroup),		     TEST(cgroup_file_unknown),
+		TEST(cgroup),		     TEST(cgroup_file_unknown), TEST(cgroup_access),
 		TEST(no_namespaces),
 	};
 

@@ -411,6 +411,52 @@ static void test_signal(void **state)
 	close(other);
 }
 
+static void agent_say_cgroup(struct fixture *f, const char *why, const struct agent_pair *files,
+			     size_t count)
+{
+	cleanup_wire struct wire_writer w = { 0 };
+
+	wire_put_u32(&w, *why ? EINVAL : 0);
+	wire_put_str(&w, why);
+	agent_pairs_encode(&w, files, count);
+	agent_say(f, AGENT_CGROUP_IS, w.data, w.len);
+}
+
+static void test_cgroup(void **state)
+{
+	const struct agent_pair ask = { (char *)"pids.max", (char *)"" };
+	const struct agent_pair answer = { (char *)"pids.max", (char *)"77\n" };
+	cleanup_wire struct wire_writer w = { 0 };
+	struct fixture *f = *state;
+	struct msg msg;
+	int sock, other;
+
+	agent_pairs_encode(&w, &ask, 1);
+	make_running(f);
+	sock = connect_control(f);
+	other = connect_control(f);
+	request(f, sock, VMM_CGROUP, w.data, w.len);
+	request(f, other, VMM_CGROUP, w.data, w.len); /* one question at a time */
+	expect_error(f, other, EAGAIN, "cgroup");
+	msg = expect_msg(f, f->agent, AGENT_CGROUP);
+	assert_int_equal(msg.len, w.len);
+	assert_memory_equal(msg.payload, w.data, w.len);
+	msg_release(&msg);
+	agent_say_cgroup(f, "", &answer, 1);
+	msg = expect_msg(f, sock, VMM_CGROUP_IS);
+	assert_non_null(memmem(msg.payload, msg.len, "77\n", 3));
+	msg_release(&msg);
+	/* one that leaves before the answer */
+	request(f, sock, VMM_CGROUP, w.data, w.len);
+	close(sock);
+	fake_loop_run(f->loop);
+	agent_say_cgroup(f, "write `x`", NULL, 0);
+	assert_false(f->failed);
+	agent_say_cgroup(f, "", &answer, 1); /* never asked */
+	assert_true(f->failed);
+	close(other);
+}
+
 static void test_agent_error(void **state)
 {
 	struct fixture *f = *state;
@@ -630,6 +676,8 @@ static void test_agent_violations(void **state)
 		{ AGENT_ERROR, "\0\0\0\0\0\0\0\0\xff\xff\xff\xff", 12, true },
 		{ AGENT_ERROR, "\0\0\0\0\xff\xff\xff\xff\0\0\0\0", 12, true },
 		{ AGENT_LOG, "\x09\0\0\0\1\0\0\0x", 9, true },
+		{ AGENT_CGROUP_IS, "\0\0\0\0\0\0\0\0\0\0\0\0", 12, true }, /* never asked */
+		{ AGENT_CGROUP_IS, "\0\0\0\0\0\0\0\0\1\0\0\0", 12, true },
 		{ AGENT_LOG, "\1\0\0\0\5\0\0\0x", 9, true },
 	};
 
@@ -820,6 +868,7 @@ int main(void)
 		T(test_setup_gone),
 		T(test_agent_gone),
 		cmocka_unit_test(test_agent_violations),
+		T(test_cgroup),
 		T(test_agent_oversize),
 		T(test_agent_odd_status),
 		T(test_agent_log),

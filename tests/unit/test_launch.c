@@ -22,6 +22,7 @@
 #include "launch_plan.h"
 #include "net_collect.h"
 #include "launch_size.h"
+#include "numbers.h"
 #include "oci/oci_spec.h"
 #include "signals.h"
 
@@ -76,7 +77,9 @@ static void sizes_follow_the_limits(void **state)
 	assert_int_equal(launch_size(&spec, true, &size, NULL), 0);
 	assert_true(size.ram_bytes > 256 * MIB && size.ram_bytes < 400 * MIB);
 	assert_true(size.ram_bytes % (2 * MIB) == 0);
-	assert_true(size.room > size.ram_bytes - 256 * MIB);
+	/* All of the microVM, whose size follows from the limit, and what runs beside it. */
+	assert_true(launch_size_host_limit(256 * MIB, size.ram_bytes, size.room) >
+		    size.ram_bytes + 1024 * MIB);
 	assert_int_equal(size.vcpus, 1);
 	assert_true(size.gpu_window);
 	spec.annotations = notes;
@@ -88,6 +91,33 @@ static void sizes_follow_the_limits(void **state)
 	assert_int_equal(launch_size(&spec, false, &size, NULL), -1);
 	notes[1].value = (char *)"2x";
 	assert_int_equal(launch_size(&spec, false, &size, NULL), -1);
+}
+
+static void host_limits_follow_the_containers(void **state)
+{
+	(void)state;
+	/* no limit: the whole machine; one it cannot give: none */
+	assert_true(launch_size_host_limit(-1, 1024 * MIB, 96 * MIB) == 1120 * MIB);
+	assert_true(launch_size_host_limit(2000 * MIB, 1024 * MIB, 96 * MIB) == 0);
+	assert_true(launch_size_host_limit(INT64_MAX, 1024 * MIB, 96 * MIB) == 0);
+	/* the container's, the guest kernel's, the host's; no more than there is */
+	assert_true(launch_size_host_limit(256 * MIB, 1024 * MIB, 96 * MIB) == (256 + 80 + 96) * MIB);
+	assert_true(launch_size_host_limit(1000 * MIB, 1024 * MIB, 96 * MIB) == 1120 * MIB);
+}
+
+static void numbers_of_cgroup_files(void **state)
+{
+	(void)state;
+	assert_true(number_after("42\n", NULL, 7) == 42);
+	assert_true(number_after("max\n", NULL, 7) == 7);
+	assert_true(number_after("", NULL, 7) == 7);
+	assert_true(number_after("-1\n", NULL, 7) == 7);
+	assert_true(number_after("18446744073709551616\n", NULL, 7) == 7);
+	assert_true(number_after("1x\n", NULL, 7) == 7);
+	assert_true(number_after("oom 3\noom_kill 5\n", "oom_kill", 7) == 5);
+	assert_true(number_after("oom_kill 5\noom 3\n", "oom", 7) == 3);
+	assert_true(number_after("xoom 5\n", "oom", 7) == 7);
+	assert_true(number_after("oom", "oom", 7) == 7);
 }
 
 static char *no_options[] = { NULL };
@@ -303,6 +333,8 @@ int main(void)
 		cmocka_unit_test(signals_by_name_and_number),
 		cmocka_unit_test(cpu_lists),
 		cmocka_unit_test(sizes_follow_the_limits),
+		cmocka_unit_test(host_limits_follow_the_containers),
+		cmocka_unit_test(numbers_of_cgroup_files),
 		cmocka_unit_test(devices_are_the_guests_or_refused),
 		cmocka_unit_test(bind_mounts_are_exported),
 		cmocka_unit_test(fifos_are_refused),
