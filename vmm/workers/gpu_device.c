@@ -10,6 +10,11 @@
  * renderer says that the ring has come so far (gpu_fence.c). Fences without a ring are on the
  * device's own timeline, where whatever came before is done.
  *
+ * The renderer says so on a thread of the library's, and the chain goes back to the guest from
+ * there: a process that waits for the GPU is not made to wait for this thread as well, which may be
+ * in the middle of a command. What both may write, the used ring, has a lock, push_lock. It is never
+ * held around a call into the library, which holds locks of its own in that callback.
+ *
  * When the renderer fails a context is destroyed and its pending fences pass, so that the guest's
  * Vulkan driver sees a lost device.
  */
@@ -39,6 +44,7 @@ void gpu_device_init(struct gpu_device *dev, uint64_t window, uint64_t max_bytes
 	dev->contexts.lost = gpu_context_lost;
 	gpu_window_init(&dev->window, window);
 	gpu_fences_init(&dev->fences);
+	pthread_mutex_init(&dev->push_lock, NULL);
 	dev->resources.max_bytes = max_bytes;
 }
 
@@ -52,6 +58,7 @@ void gpu_device_release(struct gpu_device *dev)
 {
 	gpu_window_release(&dev->window);
 	gpu_fences_release(&dev->fences);
+	pthread_mutex_destroy(&dev->push_lock);
 	for (struct gpu_resource *res; (res = gpu_resource_any(&dev->resources));)
 		gpu_resource_remove(&dev->resources, res);
 }
@@ -246,18 +253,24 @@ static void gpu_handle_control(struct gpu_device *dev)
 	if (chain_read(&dev->chain, &cmd.req.hdr, sizeof(cmd.req.hdr)) == sizeof(cmd.req.hdr))
 		status = gpu_execute(dev, &cmd);
 	len = gpu_respond(&cmd, status);
-	if (!gpu_defer(dev, &cmd, len))
-		vhu_push(dev->vhu, GPU_QUEUE_CONTROL, dev->chain.head, len);
+	if (gpu_defer(dev, &cmd, len))
+		return;
+	pthread_mutex_lock(&dev->push_lock);
+	vhu_push(dev->vhu, GPU_QUEUE_CONTROL, dev->chain.head, len);
+	pthread_mutex_unlock(&dev->push_lock);
 }
 
+/* From any thread. Taken and pushed under one lock, so that after it none is on its way. */
 static void gpu_push_passed(struct gpu_device *dev)
 {
 	struct gpu_fence *fence;
 
+	pthread_mutex_lock(&dev->push_lock);
 	while ((fence = gpu_fence_take_passed(&dev->fences))) {
 		vhu_push(dev->vhu, GPU_QUEUE_CONTROL, fence->head, fence->len);
 		free(fence);
 	}
+	pthread_mutex_unlock(&dev->push_lock);
 }
 
 void gpu_device_context_failed(struct gpu_device *dev, struct gpu_context *ctx)
@@ -273,7 +286,7 @@ void gpu_device_fence_passed(void *data, uint32_t ctx, uint32_t ring, uint64_t n
 	struct gpu_device *dev = data;
 
 	gpu_fence_pass(&dev->fences, ctx, ring, number);
-	vhu_wake(dev->vhu);
+	gpu_push_passed(dev);
 }
 
 /*

@@ -8,6 +8,7 @@
  */
 
 #include <linux/virtio_gpu.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +30,7 @@ struct gpu_device {
 	struct gpu_resources resources;
 	struct gpu_window window;
 	struct gpu_fences fences;
+	pthread_mutex_t push_lock; /* of the control queue's used ring; taken before fences.lock */
 	uint32_t capset_version;
 	uint32_t capset_size;
 	uint8_t capset[GPU_CAPSET_MAX];

@@ -6,7 +6,8 @@
  * A vhost-user back end: what krun-gpu-fs and krun-gpu-gpu have in common. It speaks the protocol
  * on an inherited, connected socket, maps the front end's memory, runs the virtqueues, and hands
  * kicks to the worker. One thread (the one in vhu_run()) runs everything; other threads may only
- * call vhu_wake().
+ * call vhu_wake(), and vhu_push() where the worker sees to it that no two are in it at once, nor any
+ * when queue_stop() has returned.
  *
  * The front end (our VMM, or QEMU) is trusted to the extent that it owns the guest's memory; its
  * messages are still checked, and the ring contents are the guest's and hostile.
