@@ -406,6 +406,8 @@ static const struct {
 	[VTEST_SUBMIT] = { on_submit, 1, true },
 };
 
+_Static_assert(sizeof(handlers) / sizeof(handlers[0]) == VTEST_MESSAGES, "counters and messages");
+
 static int read_name(struct client *c, uint32_t len)
 {
 	char text[4096];
@@ -448,6 +450,7 @@ static int serve_one(struct client *c)
 		log_error("%s: command %u failed: hanging up", c->name, hdr[1]);
 		return -1;
 	}
+	__atomic_add_fetch(&c->fe->messages[hdr[1]], 1, __ATOMIC_RELAXED);
 	return 0;
 }
 

@@ -13,7 +13,7 @@
  *   --venus MANIFEST  of the Venus driver; likewise
  *   --window MIB      of host-visible memory that may be mapped at a time; 65536 when not said
  *   --direct          no layer: what the driver exports itself
- *   --verbose         log everything; at the end say how many commands and interrupts there were
+ *   --verbose         log everything; at the end say how many commands there were of each kind
  *
  * COMMAND finds the pids in KRUN_GPU_WORKER_PID and KRUN_GPU_RENDER_SERVER_PID. Exits as it did, or
  * with 125 when something of ours failed, the worker's and the server's end included.
@@ -272,6 +272,16 @@ static int wait_end(const char *what, pid_t pid, int expected)
 	return -1;
 }
 
+static void print_counts(void)
+{
+	fprintf(stderr, "vtest_end: %llu commands, %llu interrupts; messages:",
+		(unsigned long long)end.fe.commands, (unsigned long long)end.fe.interrupts);
+	for (unsigned int i = 0; i < VTEST_MESSAGES; i++)
+		if (end.fe.messages[i])
+			fprintf(stderr, " %u: %llu", i, (unsigned long long)end.fe.messages[i]);
+	fputc('\n', stderr);
+}
+
 static int finish(const struct options *o, int code)
 {
 	int r;
@@ -284,9 +294,7 @@ static int finish(const struct options *o, int code)
 		pthread_cond_wait(&end.ended, &end.lock);
 	pthread_mutex_unlock(&end.lock);
 	if (o->verbose)
-		fprintf(stderr, "vtest_end: %llu commands, %llu interrupts\n",
-			(unsigned long long)end.fe.commands,
-			(unsigned long long)end.fe.interrupts);
+		print_counts();
 	vtest_front_stop(&end.fe);
 	r = wait_end("the worker", end.worker, 0);
 	/* When its socket is closed it ends with whatever its version thinks right. */

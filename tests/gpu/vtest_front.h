@@ -17,6 +17,7 @@
 struct error;
 
 #define VTEST_SLOTS 64
+#define VTEST_MESSAGES 25
 #define VTEST_COMMAND_MAX ((128u << 10) + 64)
 
 /* @resp is NULL when the worker has gone. Called on the front end's thread: must not wait. */
@@ -49,6 +50,7 @@ struct vtest_front {
 	uint64_t contexts; /* bit per id in use, bit 0 for id 1 */
 	bool lost;	   /* the worker has gone */
 	uint64_t commands, interrupts;
+	uint64_t messages[VTEST_MESSAGES]; /* of applications, by the protocol's numbers */
 };
 
 /** vtest_front_start() - shake hands on @sock, which becomes the front end's; start its thread */
