@@ -168,7 +168,8 @@ static int container_create(struct container *c, const struct agent_container *s
 	if ((spec->namespaces & CLONE_NEWUSER) && userns_prepare(spec, err) < 0)
 		return -1;
 	if (boot_set_clock(spec->boot_time, err) < 0 ||
-	    net_configure(spec->interfaces, spec->num_interfaces, err) < 0)
+	    net_configure(spec->interfaces, spec->num_interfaces, true, err) < 0 ||
+	    net_spares_hide(&c->spares, err) < 0)
 		return -1;
 	c->cgroup = cgroup_create(spec->cgroup, spec->num_cgroup, err);
 	if (c->cgroup < 0)
@@ -283,9 +284,39 @@ static void obey_cgroup(struct container *c, struct wire_reader *r)
 	agent_pairs_release(files, count);
 }
 
+/* What the engine does to a running container's network. Nobody waits for an answer. */
+static void obey_interface(struct container *c, struct wire_reader *r)
+{
+	cleanup_error struct error *err = NULL;
+	struct agent_interface *v;
+	size_t count;
+
+	v = agent_interfaces_decode(r, &count);
+	if (!wire_done(r))
+		error_set(&err, EPROTO, "malformed interface message");
+	for (size_t i = 0; i < count && !err; i++)
+		net_plug(&c->spares, &v[i], &err);
+	if (err)
+		control_send_log(c->control, LOG_LEVEL_WARNING, error_msg(err));
+	agent_interfaces_release(v, count);
+}
+
+static void obey_interface_gone(struct container *c, const struct msg *msg)
+{
+	cleanup_error struct error *err = NULL;
+
+	if (msg->len != AGENT_MAC_LEN)
+		error_set(&err, EPROTO, "malformed interface message");
+	else
+		net_unplug(&c->spares, (const uint8_t *)msg->payload, &err);
+	if (err)
+		control_send_log(c->control, LOG_LEVEL_WARNING, error_msg(err));
+}
+
 void container_init(struct container *c, struct agent_loop *loop, struct control *control)
 {
-	*c = (struct container){ .loop = loop, .control = control, .cgroup = -1 };
+	*c = (struct container){ .loop = loop, .control = control, .cgroup = -1,
+				 .spares = { .netns = -1, .own = -1 } };
 }
 
 void container_message(struct container *c, const struct msg *msg)
@@ -304,6 +335,12 @@ void container_message(struct container *c, const struct msg *msg)
 		break;
 	case AGENT_SIGNAL:
 		obey_signal(c, &r);
+		break;
+	case AGENT_INTERFACE:
+		obey_interface(c, &r);
+		break;
+	case AGENT_INTERFACE_GONE:
+		obey_interface_gone(c, msg);
 		break;
 	case AGENT_RESIZE:
 		obey_resize(c, &r);

@@ -8,6 +8,7 @@
 
 #include "base/agent_proto.h"
 #include "guest-agent/agent_loop.h"
+#include "guest-agent/agent_net.h"
 
 struct control;
 struct msg;
@@ -26,6 +27,7 @@ struct container {
 	struct control *control; /* borrowed */
 	uint64_t namespaces;
 	struct agent_mappings uids; /* owned; with CLONE_NEWUSER */
+	struct net_spares spares;
 	int cgroup; /* owned */
 	struct process *init;
 	struct process *processes;

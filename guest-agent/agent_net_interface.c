@@ -34,41 +34,51 @@ struct link_search {
 static int match_link(void *data, const struct nlmsghdr *h)
 {
 	const struct ifinfomsg *link = NLMSG_DATA(h);
-	const struct rtattr *tb[IFLA_ADDRESS + 1];
+	const struct rtattr *tb[IFLA_PERM_ADDRESS + 1], *mac;
 	struct link_search *s = data;
 
 	if (h->nlmsg_type != RTM_NEWLINK)
 		return 0;
-	netlink_attrs(h, sizeof(*link), tb, IFLA_ADDRESS + 1);
-	if (!s->ifindex && tb[IFLA_ADDRESS] && RTA_PAYLOAD(tb[IFLA_ADDRESS]) == AGENT_MAC_LEN &&
-	    !memcmp(RTA_DATA(tb[IFLA_ADDRESS]), s->mac, AGENT_MAC_LEN))
+	netlink_attrs(h, sizeof(*link), tb, IFLA_PERM_ADDRESS + 1);
+	mac = tb[IFLA_PERM_ADDRESS] ? tb[IFLA_PERM_ADDRESS] : tb[IFLA_ADDRESS];
+	if (mac && RTA_PAYLOAD(mac) == AGENT_MAC_LEN && !memcmp(RTA_DATA(mac), s->mac, AGENT_MAC_LEN))
 		s->ifindex = link->ifi_index;
 	return 0;
 }
 
-static int link_find(struct netlink *nl, const struct agent_interface *i, struct error **err)
+int net_find(struct netlink *nl, const uint8_t *device_mac)
 {
 	const struct ifinfomsg any = { .ifi_family = AF_UNSPEC };
-	struct link_search s = { .mac = i->device_mac };
+	struct link_search s = { .mac = device_mac };
 	struct netlink_request req;
 	int r;
 
 	netlink_begin(&req, RTM_GETLINK, 0, &any, sizeof(any));
 	r = netlink_dump(nl, &req, match_link, &s);
-	if (r == 0 && !s.ifindex)
-		r = -ENODEV;
-	return r < 0 ? error_set(err, -r, "interface %s in the guest", i->name) : s.ifindex;
+	return r < 0 ? r : s.ifindex;
+}
+
+int net_rename(struct netlink *nl, int ifindex, const char *name)
+{
+	const struct ifinfomsg link = { .ifi_index = ifindex };
+	struct netlink_request req;
+
+	netlink_begin(&req, RTM_NEWLINK, 0, &link, sizeof(link));
+	netlink_put_str(&req, IFLA_IFNAME, name);
+	return netlink_do(nl, &req);
+}
+
+static int link_find(struct netlink *nl, const struct agent_interface *i, struct error **err)
+{
+	const int r = net_find(nl, i->device_mac);
+
+	return r > 0 ? r : error_set(err, r < 0 ? -r : ENODEV, "interface %s in the guest", i->name);
 }
 
 static int link_rename(struct netlink *nl, int ifindex, const char *name, struct error **err)
 {
-	const struct ifinfomsg link = { .ifi_index = ifindex };
-	struct netlink_request req;
-	int r;
+	const int r = net_rename(nl, ifindex, name);
 
-	netlink_begin(&req, RTM_NEWLINK, 0, &link, sizeof(link));
-	netlink_put_str(&req, IFLA_IFNAME, name);
-	r = netlink_do(nl, &req);
 	return r < 0 ? error_set(err, -r, "name the guest's interface %s", name) : 0;
 }
 
@@ -199,7 +209,7 @@ static int interface_configure(struct netlink *nl, int ifindex, const struct age
 				 i->name) : 0;
 }
 
-int net_configure(const struct agent_interface *v, size_t count, struct error **err)
+int net_configure(const struct agent_interface *v, size_t count, bool rename, struct error **err)
 {
 	cleanup_netlink struct netlink nl = { .fd = -1 };
 	int ifindex[AGENT_INTERFACES_MAX];
@@ -215,11 +225,11 @@ int net_configure(const struct agent_interface *v, size_t count, struct error **
 
 		snprintf(name, sizeof(name), "krun-%zu", i);
 		ifindex[i] = link_find(&nl, &v[i], err);
-		if (ifindex[i] < 0 || link_rename(&nl, ifindex[i], name, err) < 0)
+		if (ifindex[i] < 0 || (rename && link_rename(&nl, ifindex[i], name, err) < 0))
 			return -1;
 	}
 	for (size_t i = 0; i < count; i++)
-		if (link_rename(&nl, ifindex[i], v[i].name, err) < 0 ||
+		if ((rename && link_rename(&nl, ifindex[i], v[i].name, err) < 0) ||
 		    interface_configure(&nl, ifindex[i], &v[i], err) < 0)
 			return -1;
 	return 0;

@@ -52,6 +52,11 @@ static void container_tell_failure(struct container *c, int code, const char *wh
 		control_send_error(c->cgroup_conn, code, why);
 }
 
+int container_tell_agent(struct container *c, uint32_t type, const void *payload, size_t len)
+{
+	return agent_link_send(c->link, type, payload, len);
+}
+
 void container_machine_failed(struct container *c, const char *why)
 {
 	if (!c->over)

@@ -52,6 +52,9 @@ struct container *container_create(struct event_loop *loop, struct vsock *vs,
 				   const struct vmm_config *cfg, int fds[VMM_FD_COUNT], int setup,
 				   const struct container_host *host, struct error **err);
 
+/** container_tell_agent() - pass on what needs no answer (enum agent_msg); 0 or -errno */
+int container_tell_agent(struct container *c, uint32_t type, const void *payload, size_t len);
+
 /**
  * container_machine_failed() - the machine is about to end for a reason of its own
  *

@@ -32,6 +32,7 @@
 #include "vmm/kvm.h"
 #include "vmm/memslot.h"
 #include "vmm/mmio_bus.h"
+#include "vmm/net_plugs.h"
 #include "vmm/shm_window.h"
 #include "vmm/vcpu.h"
 #include "vmm/virtio/console.h"
@@ -76,8 +77,8 @@ struct machine {
 	size_t num_transports;
 	struct shm_window *gpu_window;
 	struct vsock *vsock; /* borrowed from its transport */
-	struct virtio_device *nets[VMM_NET_MAX]; /* borrowed likewise */
-	size_t num_nets;
+	struct virtio_device *nets[VMM_NET_MAX]; /* borrowed likewise; NULL: none */
+	struct net_plugs *net_plugs;
 	struct container *container;
 	struct kernel_image kernel;
 	struct arch_boot boot;
@@ -137,7 +138,7 @@ static int container_resume(void *data)
 	return 0;
 }
 
-/* From a worker's front end: neither a root file system nor a GPU can be taken from a guest. */
+/* From a worker's front end: no root file system, GPU or network can be taken from a guest. */
 static void worker_died(void *data, const char *device, const char *why)
 {
 	struct machine *m = data;
@@ -297,17 +298,24 @@ static int add_workers(struct machine *m, int fds[VMM_FD_COUNT], struct error **
 
 static int add_nets(struct machine *m, int fds[VMM_FD_COUNT], struct error **err)
 {
+	const struct vhost_user_host host = { .died = worker_died, .data = m };
+
+	if (fds[VMM_FD_NET_WORKER] >= 0) {
+		struct virtio_device *dev =
+			vhost_user_net_create(&m->mem, m->loop, steal_fd(&fds[VMM_FD_NET_WORKER]),
+					      m->cfg->net[0].mac, m->cfg->net[0].mtu, &host, err);
+
+		return dev ? add_device(m, dev, err) : -1;
+	}
 	for (size_t i = 0; i < VMM_NET_MAX; i++) {
 		const struct vmm_net *n = &m->cfg->net[i];
-		struct virtio_device *dev;
 
-		if (fds[VMM_FD_NET + i] < 0)
+		if (!n->mtu)
 			continue;
-		dev = net_create(&m->mem, m->loop, steal_fd(&fds[VMM_FD_NET + i]), n->mac, n->mtu,
-				 err);
-		if (!dev || add_device(m, dev, err))
+		m->nets[i] = net_create(&m->mem, m->loop, steal_fd(&fds[VMM_FD_NET + i]), n->mac,
+					n->mtu, err);
+		if (!m->nets[i] || add_device(m, m->nets[i], err))
 			return -1;
-		m->nets[m->num_nets++] = dev;
 	}
 	return 0;
 }
@@ -377,8 +385,8 @@ int machine_load(struct machine *m, int fds[VMM_FD_COUNT], struct error **err)
 
 int machine_start_devices(struct machine *m, struct error **err)
 {
-	for (size_t i = 0; i < m->num_nets; i++)
-		if (net_start(m->nets[i], err))
+	for (size_t i = 0; i < VMM_NET_MAX; i++)
+		if (m->nets[i] && net_start(m->nets[i], err))
 			return -1;
 	return 0;
 }
@@ -407,7 +415,13 @@ int machine_add_container(struct machine *m, int fds[VMM_FD_COUNT], int setup, s
 	};
 
 	m->container = container_create(m->loop, m->vsock, m->cfg, fds, setup, &host, err);
-	return m->container ? 0 : -1;
+	if (!m->container)
+		return -1;
+	if (fds[VMM_FD_NET_WATCH] < 0)
+		return 0;
+	m->net_plugs = net_plugs_create(m->loop, steal_fd(&fds[VMM_FD_NET_WATCH]), m->cfg, m->nets,
+					m->container, err);
+	return m->net_plugs ? 0 : -1;
 }
 
 int machine_run(struct machine *m, int *wait_status, struct error **err)
@@ -436,6 +450,7 @@ void machine_free(struct machine *m)
 	if (!m)
 		return;
 	vcpus_free(m->vcpus);
+	net_plugs_free(m->net_plugs);
 	container_free(m->container);
 	for (size_t i = 0; i < m->num_transports; i++)
 		transport_mmio_free(m->transports[i]);

@@ -91,7 +91,8 @@ static int check_config(const struct vmm_config *cfg, const int fds[VMM_FD_COUNT
 					     cfg->kernel != VMM_KERNEL_KRUNFW)
 		return error_set(err, EINVAL, "the configuration has no guest kernel");
 	for (size_t i = 0; i < VMM_NET_MAX; i++)
-		if (fds[VMM_FD_NET + i] >= 0 && (cfg->net[i].mtu < 68 || cfg->net[i].mtu > 65535))
+		if (cfg->net[i].mtu ? cfg->net[i].mtu < 68 || cfg->net[i].mtu > 65535 :
+				      fds[VMM_FD_NET + i] >= 0)
 			return error_set(err, EINVAL, "an MTU of %u is not possible",
 					 cfg->net[i].mtu);
 	if (cfg->vcpus < 1 || cfg->vcpus > 64)

@@ -52,6 +52,8 @@ enum agent_msg {
 	AGENT_RESIZE,	     /* u32 id, u32 rows, u32 columns */
 	AGENT_CGROUP,	     /* pairs: files of the container's cgroup, in order; with a value it is
 			      * written, with "" the file is read */
+	AGENT_INTERFACE,     /* list of one struct agent_interface: there from now on, or changed */
+	AGENT_INTERFACE_GONE, /* AGENT_MAC_LEN bytes, the device's address: it is not any more */
 	/* agent to host */
 	AGENT_HELLO = 64, /* u32 AGENT_PROTO_VERSION */
 	AGENT_READY,	  /* empty: the container is created */

@@ -64,9 +64,14 @@ enum vmm_fd {
 	VMM_FD_FS,	/* vhost-user socket of krun-gpu-fs (or virtiofsd) */
 	VMM_FD_GPU,	/* vhost-user socket of krun-gpu-gpu */
 	VMM_FD_CONSOLE, /* where the guest kernel's console goes (append only); absent: dropped */
-	/* Tap devices with vnet headers, one for each entry of vmm_config.net. */
+	/*
+	 * Tap devices, with vnet headers as virtio 1 has them and in non-blocking mode, one for each
+	 * entry of vmm_config.net that is connected from the start.
+	 */
 	VMM_FD_NET,
 	VMM_FD_NET_LAST = VMM_FD_NET + VMM_NET_MAX - 1,
+	VMM_FD_NET_WATCH,  /* where krun-gpu-net says what changed (enum vmm_net_msg) */
+	VMM_FD_NET_WORKER, /* instead of these: vhost-user socket of passt; it is vmm_config.net[0] */
 	VMM_FD_COUNT,
 };
 
@@ -75,10 +80,20 @@ enum vmm_kernel {
 	VMM_KERNEL_KRUNFW,  /* kernel_path names libkrunfw.so.5; loaded before rights are narrowed */
 };
 
-/** struct vmm_net - a virtio-net device on a tap */
+/** struct vmm_net - a virtio-net device on a tap, or on none yet */
 struct vmm_net {
 	uint8_t mac[6];
-	uint32_t mtu; /* 68 to 65535 */
+	uint32_t mtu; /* 68 to 65535; 0: there is no such device */
+};
+
+/*
+ * What krun-gpu-net, which watches the container's network namespace, says to the VMM. What it
+ * describes of an interface is the agent's matter, and passed on.
+ */
+enum vmm_net_msg {
+	VMM_NET_PLUG = 1, /* u32 device, bytes: AGENT_INTERFACE payload; fd: the tap */
+	VMM_NET_CHANGE,	  /* the same without a tap: addresses or routes were added */
+	VMM_NET_UNPLUG,	  /* u32 device */
 };
 
 struct vmm_config {
@@ -90,7 +105,7 @@ struct vmm_config {
 	char *cmdline_extra; /* appended to the kernel command line; "" for none */
 	bool terminal;	     /* VMM_FD_STDIN is a pty slave: take it as controlling terminal */
 	uint64_t gpu_window; /* bytes of the host-visible shared-memory region; with VMM_FD_GPU */
-	struct vmm_net net[VMM_NET_MAX]; /* the Nth is there when VMM_FD_NET + N is */
+	struct vmm_net net[VMM_NET_MAX];
 	uint32_t log_level, log_format; /* base/log.h; the log is fd 2 of the VMM */
 	char *guest;	     /* AGENT_CONTAINER payload, opaque to the VMM */
 	size_t guest_len;

@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A socket pair of packets in the place of a tap: linking this replaces net_tap.c. */
-#include "base/fd.h"
 #include "vmm/virtio/net_priv.h"
-
-int net_tap_set_up(int tap)
-{
-	return fd_set_nonblock(tap, true);
-}
 
 int net_tap_set_offload(int tap, uint64_t features)
 {

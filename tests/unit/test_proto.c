@@ -26,10 +26,28 @@ static struct agent_device devices[] = {
 	{ .kind = AGENT_DEVICE_NODE, .mode = 020666, .major = 1, .minor = 3, .path = S("/dev/null") },
 };
 
+static struct agent_address addresses[] = {
+	{ .local = { 2, { 10, 0, 0, 5 } }, .broadcast = { 2, { 10, 0, 0, 255 } }, .prefix = 24 },
+	{ .local = { 10, { 0xfd } }, .prefix = 64, .scope = 1 },
+};
+static struct agent_route routes[] = {
+	{ .family = 2, .gateway = { 2, { 10, 0, 0, 1 } }, .protocol = 4, .flags = 4, .priority = 100,
+	  .metrics = S("metrics!"), .metrics_len = 8 },
+	{ .family = 10, .destination = { 10, { 0xfd, 1 } }, .prefix = 32, .scope = 253 },
+};
+static struct agent_neighbour neighbours[] = { { { 2, { 10, 0, 0, 9 } }, { 1, 2, 3, 4, 5, 6 } } };
+static struct agent_interface interfaces[] = {
+	{ .name = S("eth0"), .device_mac = { 2, 1 }, .mac = { 2, 2 }, .mtu = 1400,
+	  .addresses = addresses, .num_addresses = 2, .routes = routes, .num_routes = 2,
+	  .neighbours = neighbours, .num_neighbours = 1, .sysctls = sysctls, .num_sysctls = 1 },
+	{ .name = S("eth1") },
+};
+
 static const struct agent_container container = {
 	.hostname = S("h"), .domainname = S("d"), .namespaces = 0x20000, .readonly_root = true,
 	.boot_time = 12345, .mounts = mounts, .num_mounts = 2, .devices = devices,
 	.num_devices = 1, .masked_paths = masked, .sysctls = sysctls, .num_sysctls = 1,
+	.interfaces = interfaces, .num_interfaces = 2,
 	.process = { .args = args, .env = env, .cwd = S("/"), .uid = 1000, .gid = 1001,
 		     .additional_gids = gids, .num_additional_gids = 2, .has_umask = true,
 		     .umask = 022, .has_capabilities = true, .capabilities = { 1, 2, 3, 4, 5 },
@@ -58,6 +76,21 @@ static void a_container_crosses(void **state)
 	assert_int_equal(c.devices[0].mode, 020666);
 	assert_string_equal(c.masked_paths[0], "/proc/kcore");
 	assert_string_equal(c.sysctls[0].value, "1");
+	assert_int_equal(c.num_interfaces, 2);
+	assert_string_equal(c.interfaces[0].name, "eth0");
+	assert_int_equal(c.interfaces[0].mtu, 1400);
+	assert_int_equal(c.interfaces[0].device_mac[1], 1);
+	assert_int_equal(c.interfaces[0].mac[1], 2);
+	assert_memory_equal(c.interfaces[0].addresses, addresses, sizeof(addresses));
+	assert_memory_equal(&c.interfaces[0].routes[0].gateway, &routes[0].gateway,
+			    sizeof(struct agent_ip));
+	assert_int_equal(c.interfaces[0].routes[0].priority, 100);
+	assert_memory_equal(c.interfaces[0].routes[0].metrics, "metrics!", 8);
+	assert_int_equal(c.interfaces[0].routes[1].prefix, 32);
+	assert_int_equal(c.interfaces[0].routes[1].scope, 253);
+	assert_memory_equal(c.interfaces[0].neighbours, neighbours, sizeof(neighbours));
+	assert_string_equal(c.interfaces[0].sysctls[0].key, "net.ipv4.ip_forward");
+	assert_int_equal(c.interfaces[1].num_routes, 0);
 	assert_string_equal(c.process.args[2], "true");
 	assert_int_equal(c.process.additional_gids[1], 5);
 	assert_int_equal(c.process.capabilities[AGENT_CAP_AMBIENT], 5);

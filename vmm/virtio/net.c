@@ -66,6 +66,8 @@ void net_watch_tap(struct net *net)
 {
 	uint32_t events = 0;
 
+	if (net->tap < 0)
+		return;
 	if (net->live && !net->rx_starving)
 		events |= EPOLLIN;
 	if (net->live && net->tx_blocked)
@@ -159,7 +161,8 @@ static int net_activate(struct virtio_device *dev)
 		if (!dev->queues[i].ready)
 			return -EINVAL;
 	pthread_mutex_lock(&net->lock);
-	r = net_tap_set_offload(net->tap, dev->features);
+	if (net->tap >= 0)
+		r = net_tap_set_offload(net->tap, dev->features);
 	for (unsigned int i = 0; i < NET_NUM_QUEUES && r == 0; i++)
 		r = event_loop_add(net->loop, &net->kick_src[i], virtio_device_kick_fd(dev, i),
 				   EPOLLIN, kicked[i], net);
@@ -203,7 +206,8 @@ static void net_destroy(struct virtio_device *dev)
 		close(net->broken_fd);
 	event_loop_free(net->loop);
 	pthread_mutex_destroy(&net->lock);
-	close(net->tap);
+	if (net->tap >= 0)
+		close(net->tap);
 	free(net);
 }
 
@@ -228,7 +232,8 @@ struct virtio_device *net_create(const struct guest_memory *mem, struct event_lo
 	int r;
 
 	if (!net) {
-		close(tap);
+		if (tap >= 0)
+			close(tap);
 		error_set(err, ENOMEM, "virtio-net");
 		return NULL;
 	}
@@ -237,20 +242,20 @@ struct virtio_device *net_create(const struct guest_memory *mem, struct event_lo
 	net->machine_loop = loop;
 	net->tap = tap;
 	memcpy(net->config.mac, mac, sizeof(net->config.mac));
-	net->config.status = htole16(VIRTIO_NET_S_LINK_UP);
+	net->config.status = htole16(tap < 0 ? 0 : VIRTIO_NET_S_LINK_UP);
 	net->config.mtu = htole16((uint16_t)mtu);
 	pthread_mutex_init(&net->lock, NULL);
 	net->broken_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	net->loop = event_loop_create(&net->lock, NULL);
-	r = net->broken_fd < 0 || !net->loop ? -ENOMEM : net_tap_set_up(tap);
-	if (r == 0 && net_tap_set_offload(tap, NET_FEATURES | NET_FEATURES_USO) == 0)
+	r = net->broken_fd < 0 || !net->loop ? -ENOMEM : 0;
+	if (r == 0 && tap >= 0 && net_tap_set_offload(tap, NET_FEATURES | NET_FEATURES_USO) == 0)
 		net->dev.offered_features |= NET_FEATURES_USO;
-	if (r == 0)
+	if (r == 0 && tap >= 0)
 		r = net_tap_set_offload(tap, 0);
 	if (r == 0)
 		r = event_loop_add(loop, &net->broken_src, net->broken_fd, EPOLLIN, net_on_broken,
 				   net);
-	if (r == 0)
+	if (r == 0 && tap >= 0)
 		r = event_loop_add(net->loop, &net->tap_src, tap, 0, net_on_tap, net);
 	if (r < 0) {
 		error_set(err, -r, "cannot make a network device of a tap");
@@ -269,4 +274,50 @@ int net_start(struct virtio_device *dev, struct error **err)
 		return error_set(err, r, "cannot start the network device's thread");
 	net->started = true;
 	return 0;
+}
+
+static void net_set_link(struct net *net, bool up)
+{
+	net->config.status = htole16(up ? VIRTIO_NET_S_LINK_UP : 0);
+	virtio_device_notify_config(&net->dev);
+}
+
+int net_plug(struct virtio_device *dev, int tap)
+{
+	struct net *net = net_of(dev);
+	int r = -EBUSY;
+
+	pthread_mutex_lock(&net->lock);
+	if (net->tap < 0)
+		r = net_tap_set_offload(tap, net->live ? dev->features : 0);
+	if (r == 0)
+		r = event_loop_add(net->loop, &net->tap_src, tap, 0, net_on_tap, net);
+	if (r == 0) {
+		net->tap = tap;
+		net->rx_starving = net->tx_blocked = false;
+		net_watch_tap(net);
+	}
+	pthread_mutex_unlock(&net->lock);
+	if (r == 0)
+		net_set_link(net, true);
+	else
+		close(tap);
+	return r;
+}
+
+void net_unplug(struct virtio_device *dev)
+{
+	struct net *net = net_of(dev);
+
+	pthread_mutex_lock(&net->lock);
+	event_loop_remove(net->loop, &net->tap_src);
+	if (net->tap >= 0)
+		close(net->tap);
+	net->tap = -1;
+	/* What the driver still sends is used up; see tx_one(). */
+	if (net->live && net->tx_blocked)
+		net_again(net, NET_QUEUE_TX);
+	net->tx_blocked = false;
+	pthread_mutex_unlock(&net->lock);
+	net_set_link(net, false);
 }

@@ -14,7 +14,8 @@ struct event_loop;
 /**
  * net_create() - a network device
  * @loop: the machine's; hears of a queue that broke
- * @tap:  a tap (IFF_TAP|IFF_NO_PI|IFF_VNET_HDR); owned from now on, also when this fails
+ * @tap:  a tap (IFF_TAP|IFF_NO_PI|IFF_VNET_HDR), non-blocking, with headers of 12 bytes and in
+ *        little-endian; owned from now on, also when this fails. -1: the link is down.
  * @mac:  6 bytes
  * @mtu:  of the interface that the device stands for
  *
@@ -29,5 +30,11 @@ struct virtio_device *net_create(const struct guest_memory *mem, struct event_lo
  * It has the rights that the calling thread has by now.
  */
 int net_start(struct virtio_device *dev, struct error **err);
+
+/** net_plug() - the link comes up, on @tap (as above; owned from now on); 0 or -errno */
+int net_plug(struct virtio_device *dev, int tap);
+
+/** net_unplug() - the link goes down, and the tap with it */
+void net_unplug(struct virtio_device *dev);
 
 #endif

@@ -56,12 +56,12 @@ struct net {
 	struct virtio_device dev;
 	struct event_loop *machine_loop; /* borrowed */
 	struct virtio_net_config config;
-	int tap; /* owned */
 	/*
 	 * Guards all that follows and the queues. Held by the thread around each callback; whoever
 	 * wants it may hold the machine's lock, never the other way round.
 	 */
 	pthread_mutex_t lock;
+	int tap; /* owned; -1: the link is down */
 	struct event_loop *loop; /* owned: the thread's */
 	pthread_t thread;
 	bool started;
@@ -92,9 +92,6 @@ void net_tx_run(struct net *net);
  * @features: negotiated
  */
 bool net_tx_check(struct virtio_net_hdr_v1 *hdr, size_t frame, uint64_t features);
-
-/** net_tap_set_up() - headers of NET_HDR_LEN, little-endian; never block; 0 or -errno */
-int net_tap_set_up(int tap);
 
 /** net_tap_set_offload() - what the tap may leave to a driver with these features; 0 or -errno */
 int net_tap_set_offload(int tap, uint64_t features);

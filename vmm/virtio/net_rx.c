@@ -159,6 +159,8 @@ void net_rx_run(struct net *net)
 	const uint16_t used = net->dev.queues[NET_QUEUE_RX].used_idx;
 	int r = 1;
 
+	if (net->tap < 0)
+		return;
 	for (unsigned int i = 0; i < NET_BATCH && r > 0; i++) {
 		r = rx_gather(net);
 		net->rx_starving = r == 0;

@@ -3,17 +3,7 @@
 #include <errno.h>
 #include <sys/ioctl.h>
 
-#include "base/fd.h"
 #include "vmm/virtio/net_priv.h"
-
-int net_tap_set_up(int tap)
-{
-	const int header = NET_HDR_LEN, little = 1;
-
-	if (ioctl(tap, TUNSETVNETHDRSZ, &header) < 0 || ioctl(tap, TUNSETVNETLE, &little) < 0)
-		return -errno;
-	return fd_set_nonblock(tap, true);
-}
 
 int net_tap_set_offload(int tap, uint64_t features)
 {

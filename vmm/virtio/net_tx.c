@@ -76,6 +76,8 @@ static int tx_one(struct net *net, struct virtq_chain *chain)
 		log_guest_warning("net: a packet with a wrong header or length is dropped");
 		return 0;
 	}
+	if (net->tap < 0)
+		return 0; /* no link: lost */
 	iov[0] = (struct iovec){ &hdr, sizeof(hdr) };
 	do
 		sent = writev(net->tap, iov, n + 1);

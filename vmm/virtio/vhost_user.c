@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * vhost-user, the front end: virtio-fs and virtio-gpu, whose queues worker processes serve.
+ * vhost-user, the front end: virtio-fs, virtio-gpu and virtio-net, whose queues worker processes
+ * serve.
  *
  * Theory of operation: features are agreed with the worker when the device is made, so that the
  * driver is offered what the worker can do. DRIVER_OK sends guest memory, ring addresses and
@@ -20,6 +21,7 @@
 #include <linux/virtio_fs.h>
 #include <linux/virtio_gpu.h>
 #include <linux/virtio_ids.h>
+#include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +43,10 @@
 	(1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_INDIRECT_DESC |       \
 	 1ull << VIRTIO_RING_F_EVENT_IDX)
 
+/* The driver's and ours alone: they are in the configuration space. */
+#define VHOST_USER_NET_OWN                                                        \
+	(1ull << VIRTIO_NET_F_MAC | 1ull << VIRTIO_NET_F_MTU | 1ull << VIRTIO_NET_F_STATUS)
+
 struct vhost_user_device {
 	struct virtio_device dev;
 	struct event_loop *loop; /* borrowed */
@@ -55,7 +61,9 @@ struct vhost_user_device {
 	union {
 		struct virtio_fs_config fs;
 		struct virtio_gpu_config gpu;
+		struct virtio_net_config net;
 	} config;
+	uint64_t own_features; /* not the worker's business */
 };
 
 static struct vhost_user_device *vhost_user_of(struct virtio_device *dev)
@@ -239,7 +247,8 @@ static int vhost_user_start_queue(struct vhost_user_device *vu, unsigned int i)
 static int vhost_user_activate(struct virtio_device *dev)
 {
 	struct vhost_user_device *vu = vhost_user_of(dev);
-	const uint64_t features = dev->features | 1ull << VHOST_USER_F_PROTOCOL_FEATURES;
+	const uint64_t features = (dev->features & ~vu->own_features) |
+				  1ull << VHOST_USER_F_PROTOCOL_FEATURES;
 	int r;
 
 	if (vu->dead)
@@ -335,7 +344,9 @@ static int vhost_user_set_up_protocol(struct vhost_user_device *vu)
 /* First talk with the worker: what can it do? */
 static int vhost_user_greet(struct vhost_user_device *vu, uint64_t *features)
 {
-	uint64_t queues = VHOST_USER_NUM_QUEUES;
+	/* For a network device the answer is the number of pairs, as everybody has it. */
+	const uint64_t needed = vu->dev.ops->device_id == VIRTIO_ID_NET ? 1 : VHOST_USER_NUM_QUEUES;
+	uint64_t queues = needed;
 	int r = vhost_user_link_u64(&vu->link, VHOST_USER_GET_FEATURES, features);
 
 	if (r == 0 && !(*features & 1ull << VHOST_USER_F_PROTOCOL_FEATURES))
@@ -346,7 +357,7 @@ static int vhost_user_greet(struct vhost_user_device *vu, uint64_t *features)
 		r = vhost_user_link_request(&vu->link, VHOST_USER_SET_OWNER, NULL, 0, NULL, 0);
 	if (r == 0 && vu->link.protocol_features & 1ull << VHOST_USER_PROTOCOL_F_MQ)
 		r = vhost_user_link_u64(&vu->link, VHOST_USER_GET_QUEUE_NUM, &queues);
-	if (r == 0 && (queues < VHOST_USER_NUM_QUEUES || !(*features & 1ull << VIRTIO_F_VERSION_1)))
+	if (r == 0 && (queues < needed || !(*features & 1ull << VIRTIO_F_VERSION_1)))
 		r = -EOPNOTSUPP;
 	return r;
 }
@@ -465,5 +476,35 @@ struct virtio_device *vhost_user_gpu_create(const struct guest_memory *mem, stru
 		};
 	/* No scanouts: nothing is displayed. One capability set: Venus. */
 	vu->config.gpu.num_capsets = htole32(1);
+	return &vu->dev;
+}
+
+static const struct virtio_device_ops vhost_user_net_ops = {
+	.name = "net",
+	.device_id = VIRTIO_ID_NET,
+	.num_queues = VHOST_USER_NUM_QUEUES, /* receive, transmit */
+	.queue_max_size = 256,
+	.config_size = offsetof(struct virtio_net_config, speed),
+	.features = 1ull << VIRTIO_NET_F_MRG_RXBUF,
+	.config_read = vhost_user_config_read,
+	.activate = vhost_user_activate,
+	.reset = vhost_user_reset,
+	.destroy = vhost_user_destroy,
+};
+
+struct virtio_device *vhost_user_net_create(const struct guest_memory *mem, struct event_loop *loop,
+					    int sock, const uint8_t *mac, uint32_t mtu,
+					    const struct vhost_user_host *host, struct error **err)
+{
+	struct vhost_user_device *vu = vhost_user_create(&vhost_user_net_ops, mem, loop, sock, NULL,
+							 host, err);
+
+	if (!vu)
+		return NULL;
+	vu->own_features = VHOST_USER_NET_OWN;
+	vu->dev.offered_features |= VHOST_USER_NET_OWN;
+	memcpy(vu->config.net.mac, mac, sizeof(vu->config.net.mac));
+	vu->config.net.status = htole16(VIRTIO_NET_S_LINK_UP);
+	vu->config.net.mtu = htole16((uint16_t)mtu);
 	return &vu->dev;
 }

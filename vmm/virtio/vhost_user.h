@@ -45,6 +45,17 @@ struct virtio_device *vhost_user_gpu_create(const struct guest_memory *mem, stru
 					    int sock, struct shm_window *window,
 					    const struct vhost_user_host *host, struct error **err);
 
+/**
+ * vhost_user_net_create() - virtio-net (virtio 1.2, 5.1) with one queue pair
+ * @sock: as above
+ * @mac:  6 bytes
+ *
+ * MAC, MTU and link status are the front end's; what else the driver may do is the worker's matter.
+ */
+struct virtio_device *vhost_user_net_create(const struct guest_memory *mem, struct event_loop *loop,
+					    int sock, const uint8_t *mac, uint32_t mtu,
+					    const struct vhost_user_host *host, struct error **err);
+
 /* How long a worker may take for an answer. */
 #define VHOST_USER_TIMEOUT_MS 30000
 

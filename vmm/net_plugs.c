@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Theory of operation: a message either gives a network device a tap, or takes it away, and the guest
+ * agent is told. krun-gpu-net is one of ours and sees nothing of the guest's; its messages are
+ * checked all the same. When it dies the network stays as it is.
+ */
+#include "vmm/net_plugs.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/agent_proto.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/msg.h"
+#include "base/vmm_proto.h"
+#include "base/wire.h"
+#include "vmm/container.h"
+#include "vmm/event_loop.h"
+#include "vmm/virtio/net.h"
+
+struct net_plugs {
+	struct event_loop *loop; /* borrowed, as all but the socket */
+	int sock;		 /* owned */
+	struct event_source src;
+	const struct vmm_config *cfg;
+	struct virtio_device *const *nets;
+	struct container *container;
+};
+
+static int plugs_obey(struct net_plugs *np, struct msg *msg)
+{
+	struct wire_reader r = WIRE_READER(msg->payload, msg->len);
+	const uint32_t device = wire_get_u32(&r);
+	const char *described = NULL;
+	size_t len = 0;
+	int e = 0;
+
+	if (msg->type == VMM_NET_PLUG || msg->type == VMM_NET_CHANGE)
+		described = wire_get_bytes(&r, &len);
+	if (!wire_done(&r) || device >= VMM_NET_MAX || !np->nets[device] ||
+	    msg->nfds != (msg->type == VMM_NET_PLUG))
+		return -EPROTO;
+	switch (msg->type) {
+	case VMM_NET_PLUG:
+		e = net_plug(np->nets[device], steal_fd(&msg->fds[0]));
+		break;
+	case VMM_NET_CHANGE:
+		break;
+	case VMM_NET_UNPLUG:
+		net_unplug(np->nets[device]);
+		return container_tell_agent(np->container, AGENT_INTERFACE_GONE,
+					    np->cfg->net[device].mac, AGENT_MAC_LEN);
+	default:
+		return -EPROTO;
+	}
+	if (e == 0)
+		e = container_tell_agent(np->container, AGENT_INTERFACE, described, len);
+	return e;
+}
+
+static void plugs_ready(void *data, uint32_t events)
+{
+	struct net_plugs *np = data;
+	cleanup_msg struct msg msg = { 0 };
+	int r = msg_recv(np->sock, &msg);
+
+	(void)events;
+	if (r > 0)
+		r = plugs_obey(np, &msg);
+	else if (r == 0)
+		r = -EPIPE;
+	if (r >= 0)
+		return;
+	log_warning("the container's network is not followed any more: %s",
+		    r == -EPIPE ? "krun-gpu-net has ended" : strerror(-r));
+	event_loop_remove(np->loop, &np->src);
+}
+
+struct net_plugs *net_plugs_create(struct event_loop *loop, int sock, const struct vmm_config *cfg,
+				   struct virtio_device *const *nets, struct container *container,
+				   struct error **err)
+{
+	struct net_plugs *np = calloc(1, sizeof(*np));
+	int r = -ENOMEM;
+
+	if (np) {
+		*np = (struct net_plugs){ .loop = loop, .sock = sock, .cfg = cfg, .nets = nets,
+					  .container = container };
+		r = event_loop_add(loop, &np->src, sock, EPOLLIN, plugs_ready, np);
+	}
+	if (r == 0)
+		return np;
+	error_set(err, -r, "cannot follow the container's network");
+	close(sock);
+	free(np);
+	return NULL;
+}
+
+void net_plugs_free(struct net_plugs *np)
+{
+	if (!np)
+		return;
+	event_loop_remove(np->loop, &np->src);
+	close(np->sock);
+	free(np);
+}
