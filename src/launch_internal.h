@@ -29,6 +29,7 @@ struct launch {
 	int netns;		   /* owned: network namespace to join, -1 without */
 	bool new_netns;
 	struct net_found net; /* owned: the guest's interfaces */
+	size_t num_nets;      /* its network devices: as many, or more */
 	struct gpu_choice gpu; /* owned; set when size.gpu_window is not 0 */
 	const char *krunfw; /* path of libkrunfw.so.5 when that is the guest kernel */
 };
@@ -53,6 +54,9 @@ int launch_scope(struct launch *l, struct error **err);
 
 /** launch_net() - connect the guest to what is in the container's network namespace */
 int launch_net(struct launch *l, struct error **err);
+
+/** launch_net_host() - the same where the container is to share the host's network */
+int launch_net_host(struct launch *l, struct error **err);
 
 /** launch_fs() - start the file server on the export */
 int launch_fs(struct launch *l, struct error **err);

@@ -11,7 +11,9 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "app.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -19,6 +21,12 @@
 #include "launch_internal.h"
 #include "net_namespace.h"
 #include "net_redirect.h"
+#include "spawn.h"
+
+#define WATCH_PROGRAM LIBEXECDIR "/krun-gpu-net"
+#define WATCH_FD 3
+/* Network devices that stand for no interface yet, where an engine may connect more. */
+#define SPARE_DEVICES 2
 
 /* In the container's network namespace. */
 static int connect_guest(void *data, struct error **err)
@@ -29,14 +37,42 @@ static int connect_guest(void *data, struct error **err)
 	if (netlink_open(&nl, err) < 0 || net_collect(&nl, &l->net, err) < 0)
 		return -1;
 	for (size_t i = 0; i < l->net.count; i++) {
-		const struct agent_interface *in = &l->net.interfaces[i];
+		struct agent_interface *in = &l->net.interfaces[i];
 		int *fd = &l->vmm_fds[VMM_FD_NET + i];
 		int tap;
 
 		*fd = net_tap_create(&nl, l->net.ifindex[i], in->mtu, &tap, err);
 		if (*fd < 0 || net_redirect_join(&nl, l->net.ifindex[i], tap, err) < 0)
 			return error_wrap(err, "interface %s", in->name);
+		net_device_mac((uint32_t)i, in->device_mac);
 	}
+	return 0;
+}
+
+/* An engine connects and disconnects networks while the container runs: krun-gpu-net follows. */
+static int spawn_watch(struct launch *l, int netns, struct error **err)
+{
+	char numbers[3 + VMM_NET_MAX][16];
+	const char *argv[5 + VMM_NET_MAX] = { WATCH_PROGRAM };
+	cleanup_close int theirs = -1;
+	struct spawn s = { .argv = argv, .netns_fd = netns, .new_session = true };
+	int pair[2];
+
+	snprintf(numbers[0], sizeof(numbers[0]), "%d", (int)l->app->log_format);
+	snprintf(numbers[1], sizeof(numbers[1]), "%d", (int)l->app->log_level);
+	snprintf(numbers[2], sizeof(numbers[2]), "%zu", l->num_nets);
+	for (size_t i = 0; i < l->net.count; i++)
+		snprintf(numbers[3 + i], sizeof(numbers[0]), "%d", l->net.ifindex[i]);
+	for (size_t i = 0; i < 3 + l->net.count; i++)
+		argv[1 + i] = numbers[i];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_set(err, errno, "cannot make a socket pair");
+	l->vmm_fds[VMM_FD_NET_WATCH] = pair[0];
+	theirs = pair[1];
+	s.fds[s.num_fds++] = (struct spawn_fd){ theirs, WATCH_FD };
+	if (launch_spawn(l, &s, &l->c.state.workers[l->c.state.num_workers], err) < 0)
+		return -1;
+	l->c.state.num_workers++;
 	return 0;
 }
 
@@ -56,11 +92,19 @@ int launch_net(struct launch *l, struct error **err)
 	cleanup_close int netns = -1;
 
 	if (l->netns < 0 && !l->new_netns)
-		return 0;
+		return launch_net_host(l, err);
 	netns = open_namespace(l);
 	if (netns < 0)
 		return error_set(err, errno, "cannot open the container's network namespace");
-	return net_namespace_run(netns, connect_guest, l, err);
+	if (net_namespace_run(netns, connect_guest, l, err) < 0)
+		return -1;
+	l->num_nets = l->net.count;
+	if (!l->net.veth)
+		return 0;
+	l->num_nets += SPARE_DEVICES;
+	if (l->num_nets > VMM_NET_MAX)
+		l->num_nets = VMM_NET_MAX;
+	return spawn_watch(l, netns, err);
 }
 
 static int remove_stale(void *data, struct error **err)

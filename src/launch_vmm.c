@@ -191,7 +191,11 @@ static int send_config(struct launch *l, struct error **err)
 				l->vmm_fds[VMM_FD_STDIN] >= 0,
 				&l->c.spec.arena, &guest, err) < 0)
 		return -1;
-	for (size_t i = 0; i < l->net.count; i++) {
+	for (size_t i = 0; i < l->num_nets; i++) {
+		net_device_mac((uint32_t)i, cfg.net[i].mac);
+		cfg.net[i].mtu = 65535;
+		if (i >= l->net.count)
+			continue;
 		memcpy(cfg.net[i].mac, l->net.interfaces[i].device_mac, sizeof(cfg.net[i].mac));
 		cfg.net[i].mtu = l->net.interfaces[i].mtu;
 	}

@@ -26,8 +26,16 @@
 #define LIST_MAX 256
 #define SYSCTL_NET "/proc/sys/net/"
 
+void net_device_mac(uint32_t number, uint8_t mac[AGENT_MAC_LEN])
+{
+	const uint8_t base[AGENT_MAC_LEN] = { 0x02, 'k', 'r', 'u', 'n', (uint8_t)number };
+
+	memcpy(mac, base, AGENT_MAC_LEN);
+}
+
 struct collect {
 	struct net_found *found;
+	int only; /* ifindex of the one that is looked for; 0: those that a guest can have */
 	struct error **err;
 };
 
@@ -81,24 +89,43 @@ static int refuse_second(struct collect *c)
 			 "with another runtime");
 }
 
+static bool is_for_guest(const struct ifinfomsg *link, const struct rtattr *mac)
+{
+	return link->ifi_type == ARPHRD_ETHER && link->ifi_flags & IFF_UP && mac &&
+	       RTA_PAYLOAD(mac) == AGENT_MAC_LEN;
+}
+
+/* IFLA_LINKINFO's IFLA_INFO_KIND. */
+static bool is_veth(const struct rtattr *info)
+{
+	const struct rtattr *a = info ? RTA_DATA(info) : NULL;
+	size_t left = info ? RTA_PAYLOAD(info) : 0;
+
+	for (; a && RTA_OK(a, left); a = RTA_NEXT(a, left))
+		if (a->rta_type == IFLA_INFO_KIND)
+			return netlink_str(a) && !strcmp(netlink_str(a), "veth");
+	return false;
+}
+
 static int take_link(void *data, const struct nlmsghdr *h)
 {
 	const struct ifinfomsg *link = NLMSG_DATA(h);
 	struct collect *c = data;
-	const struct rtattr *tb[IFLA_MTU + 1];
+	const struct rtattr *tb[IFLA_LINKINFO + 1];
 	struct agent_interface *i;
 	const char *name;
 
+	if (c->only && link->ifi_index != c->only)
+		return 0;
 	if (h->nlmsg_type != RTM_NEWLINK || h->nlmsg_len < NLMSG_LENGTH(sizeof(*link)))
 		return 0;
-	netlink_attrs(h, sizeof(*link), tb, IFLA_MTU + 1);
+	netlink_attrs(h, sizeof(*link), tb, IFLA_LINKINFO + 1);
 	name = netlink_str(tb[IFLA_IFNAME]);
 	if (!name || link->ifi_flags & IFF_LOOPBACK)
 		return 0;
-	if (net_tap_is_ours(name))
-		return refuse_second(c);
-	if (link->ifi_type != ARPHRD_ETHER || !(link->ifi_flags & IFF_UP) || !tb[IFLA_ADDRESS] ||
-	    RTA_PAYLOAD(tb[IFLA_ADDRESS]) != AGENT_MAC_LEN) {
+	if (!c->only && net_tap_is_ours(name))
+		return c->found->joined ? 0 : refuse_second(c);
+	if (!c->only && !is_for_guest(link, tb[IFLA_ADDRESS])) {
 		log_debug("interface %s is not for the guest", name);
 		return 0;
 	}
@@ -108,10 +135,11 @@ static int take_link(void *data, const struct nlmsghdr *h)
 	i = &c->found->interfaces[c->found->count];
 	memset(i, 0, sizeof(*i));
 	c->found->ifindex[c->found->count++] = link->ifi_index;
+	c->found->veth |= is_veth(tb[IFLA_LINKINFO]);
 	i->name = strdup(name);
 	i->mtu = netlink_u32(tb[IFLA_MTU]);
-	memcpy(i->mac, RTA_DATA(tb[IFLA_ADDRESS]), AGENT_MAC_LEN);
-	memcpy(i->device_mac, i->mac, AGENT_MAC_LEN);
+	if (!c->only)
+		memcpy(i->mac, RTA_DATA(tb[IFLA_ADDRESS]), AGENT_MAC_LEN);
 	return i->name ? 0 : error_set(c->err, ENOMEM, "interface %s", name);
 }
 
@@ -128,7 +156,8 @@ static int take_address(void *data, const struct nlmsghdr *h)
 	    (a->ifa_family != AF_INET && a->ifa_family != AF_INET6))
 		return 0;
 	i = found_by_index(c->found, a->ifa_index);
-	if (!i)
+	/* Link-local addresses are the host's own, and the guest has some. */
+	if (!i || (c->only && a->ifa_scope == RT_SCOPE_LINK))
 		return 0;
 	netlink_attrs(h, sizeof(*a), tb, IFA_BROADCAST + 1);
 	/* IFA_LOCAL where there is one: IFA_ADDRESS is then the other end's. */
@@ -187,6 +216,8 @@ static int take_route(void *data, const struct nlmsghdr *h)
 		return 0;
 	netlink_attrs(h, sizeof(*rt), tb, RTA_VIA + 1);
 	if ((tb[RTA_TABLE] ? netlink_u32(tb[RTA_TABLE]) : rt->rtm_table) != RT_TABLE_MAIN)
+		return 0;
+	if ((tb[RTA_MULTIPATH] || tb[RTA_VIA]) && c->only)
 		return 0;
 	if (tb[RTA_MULTIPATH] || tb[RTA_VIA])
 		return error_set(c->err, 0, "the container's network has a route by several ways or "
@@ -282,29 +313,84 @@ static int collect_once(struct netlink *nl, struct collect *c)
 		r = dump(nl, c, RTM_GETADDR, take_address);
 	if (r == 0)
 		r = dump(nl, c, RTM_GETROUTE, take_route);
-	if (r == 0)
+	/* Not the host's own neighbours and settings. */
+	if (r == 0 && !c->only)
 		r = dump(nl, c, RTM_GETNEIGH, take_neighbour);
-	for (size_t i = 0; i < c->found->count && r == 0; i++)
+	for (size_t i = 0; i < c->found->count && r == 0 && !c->only; i++)
 		r = take_sysctls(&c->found->interfaces[i]);
 	return r;
+}
+
+static int collect(struct netlink *nl, struct collect *c)
+{
+	int r = -EINTR;
+
+	/* Again when it changed while it was read. */
+	for (int i = 0; i < COLLECT_TRIES && r == -EINTR; i++) {
+		net_found_release(c->found);
+		r = collect_once(nl, c);
+	}
+	if (r == 0)
+		return 0;
+	net_found_release(c->found);
+	if (!*c->err)
+		error_set(c->err, -r, "cannot look at the container's network");
+	return -1;
 }
 
 int net_collect(struct netlink *nl, struct net_found *found, struct error **err)
 {
 	cleanup_error struct error *why = NULL;
-	struct collect c = { found, &why };
-	int r = -EINTR;
+	struct collect c = { .found = found, .err = &why };
 
-	/* Again when it changed while it was read. */
-	for (int i = 0; i < COLLECT_TRIES && r == -EINTR; i++) {
-		net_found_release(found);
-		r = collect_once(nl, &c);
-	}
-	if (r == 0)
+	if (collect(nl, &c) == 0)
 		return 0;
+	return error_move(err, &why);
+}
+
+/** struct default_route - the best one seen */
+struct default_route {
+	uint32_t oif, priority;
+};
+
+static int match_default(void *data, const struct nlmsghdr *h)
+{
+	const struct rtmsg *rt = NLMSG_DATA(h);
+	const struct rtattr *tb[RTA_TABLE + 1];
+	struct default_route *best = data;
+	uint32_t priority;
+
+	if (h->nlmsg_type != RTM_NEWROUTE || h->nlmsg_len < NLMSG_LENGTH(sizeof(*rt)) ||
+	    rt->rtm_type != RTN_UNICAST || rt->rtm_dst_len || rt->rtm_flags & RTM_F_CLONED ||
+	    (rt->rtm_family != AF_INET && rt->rtm_family != AF_INET6))
+		return 0;
+	netlink_attrs(h, sizeof(*rt), tb, RTA_TABLE + 1);
+	priority = netlink_u32(tb[RTA_PRIORITY]);
+	if ((tb[RTA_TABLE] ? netlink_u32(tb[RTA_TABLE]) : rt->rtm_table) == RT_TABLE_MAIN &&
+	    tb[RTA_OIF] && (!best->oif || priority < best->priority))
+		*best = (struct default_route){ netlink_u32(tb[RTA_OIF]), priority };
+	return 0;
+}
+
+int net_collect_default(struct netlink *nl, struct net_found *found, struct error **err)
+{
+	const struct rtmsg v4 = { .rtm_family = AF_INET }, v6 = { .rtm_family = AF_INET6 };
+	cleanup_error struct error *why = NULL;
+	struct collect c = { .found = found, .err = &why };
+	struct default_route best = { 0 };
+	struct netlink_request req;
+
 	net_found_release(found);
-	return why ? error_move(err, &why) :
-		     error_set(err, -r, "cannot look at the container's network");
+	netlink_begin(&req, RTM_GETROUTE, 0, &v4, sizeof(v4));
+	netlink_dump(nl, &req, match_default, &best);
+	if (!best.oif) {
+		netlink_begin(&req, RTM_GETROUTE, 0, &v6, sizeof(v6));
+		netlink_dump(nl, &req, match_default, &best);
+	}
+	c.only = (int)best.oif;
+	if (!best.oif || collect(nl, &c) == 0)
+		return 0;
+	return error_move(err, &why);
 }
 
 void net_found_release(struct net_found *found)
@@ -312,4 +398,5 @@ void net_found_release(struct net_found *found)
 	for (size_t i = 0; i < found->count; i++)
 		agent_interface_reset(&found->interfaces[i]);
 	found->count = 0;
+	found->veth = false;
 }

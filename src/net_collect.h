@@ -4,6 +4,8 @@
 
 /* What a container engine has set up in a network namespace, as far as a guest can have it. */
 
+#include <stdbool.h>
+
 #include "base/agent_net_proto.h"
 
 struct error;
@@ -14,7 +16,12 @@ struct net_found {
 	struct agent_interface interfaces[AGENT_INTERFACES_MAX]; /* owned, but for device_mac */
 	int ifindex[AGENT_INTERFACES_MAX];
 	size_t count;
+	bool veth;   /* out: one of them is a virtual Ethernet pair's, as engines make them */
+	bool joined; /* in: a guest is connected, by taps that are no interfaces of it */
 };
+
+/** net_device_mac() - the address of a machine's Nth network device while it stands for none */
+void net_device_mac(uint32_t number, uint8_t mac[AGENT_MAC_LEN]);
 
 /**
  * net_collect() - look at a thread's own network namespace
@@ -25,6 +32,13 @@ struct net_found {
  * namespace to which a guest is connected already.
  */
 int net_collect(struct netlink *nl, struct net_found *found, struct error **err);
+
+/**
+ * net_collect_default() - the interface of a host's default route alone
+ *
+ * Whatever its type; its MAC is not taken. None is found where there is no default route.
+ */
+int net_collect_default(struct netlink *nl, struct net_found *found, struct error **err);
 
 void net_found_release(struct net_found *found);
 

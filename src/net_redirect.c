@@ -31,6 +31,8 @@
 #include "base/netlink.h"
 
 #define TAP_PREFIX "krun-tap"
+/* Packets' headers as virtio 1 has them. */
+#define TAP_HEADER 12
 /* A tap's own limit: 64 KiB with an Ethernet header. */
 #define TAP_MTU_MAX 65521u
 /* Ours among the filters of an interface's ingress. */
@@ -81,13 +83,15 @@ int net_tap_create(struct netlink *nl, int ifindex, uint32_t mtu, int *tap, stru
 {
 	cleanup_close int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	const int header = TAP_HEADER, little = 1;
 	int r;
 
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), TAP_PREFIX "%d", ifindex);
 	if (fd < 0)
 		return error_set(err, errno, "cannot open /dev/net/tun, which the guest's network "
 				 "needs (is the module tun loaded?)");
-	if (ioctl(fd, TUNSETIFF, &ifr) < 0)
+	if (ioctl(fd, TUNSETIFF, &ifr) < 0 || ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 ||
+	    ioctl(fd, TUNSETVNETLE, &little) < 0)
 		return error_set(err, errno, "cannot make a tap device in the container's network "
 				 "namespace");
 	*tap = tap_index(ifr.ifr_name);

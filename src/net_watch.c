@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * krun-gpu-net: follows what the container engine does to a container's network while it runs
+ * (podman network connect and disconnect). Started by `create` in the container's network namespace
+ * with a socket to the VMM as fd 3 and, as arguments, how many network devices the machine has and
+ * the interfaces that the first of them stand for.
+ *
+ * Theory of operation: whenever the namespace has changed and been quiet for a moment, it is looked
+ * at as a whole. An interface that is new gets a tap and a device of the guest's that stands for
+ * none; one that is gone gives its device back; what was added to one is told. Nothing is ever read
+ * from the guest. The end of the socket is the end of the VMM: the redirects are removed, and the
+ * process ends.
+ */
+#include <errno.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/agent_net_proto.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/msg.h"
+#include "base/netlink.h"
+#include "base/sandbox.h"
+#include "base/vmm_proto.h"
+#include "base/wire.h"
+#include "net_collect.h"
+#include "net_redirect.h"
+
+#define WATCH_FD 3
+/* An engine sets an interface up in several steps; nothing is done between two of them. */
+#define QUIET_MS 200
+
+struct device {
+	int ifindex; /* of the interface it stands for; 0: of none */
+	char *sent;  /* owned: the description that was sent last; NULL: none, but at create */
+	size_t sent_len;
+};
+
+struct watch {
+	struct netlink nl;     /* for requests */
+	struct netlink events; /* tells what changes */
+	struct device devices[VMM_NET_MAX];
+	size_t count;
+	int warned; /* ifindex for which there was no device */
+};
+
+static int watch_send(uint32_t type, uint32_t device, const void *described, size_t len, int tap)
+{
+	cleanup_wire struct wire_writer w = { 0 };
+
+	wire_put_u32(&w, device);
+	if (described)
+		wire_put_bytes(&w, described, len);
+	return w.failed ? -ENOMEM : msg_send(WATCH_FD, type, w.data, w.len, &tap, tap >= 0);
+}
+
+static int index_in(const struct net_found *found, int ifindex)
+{
+	for (size_t i = 0; i < found->count; i++)
+		if (found->ifindex[i] == ifindex)
+			return (int)i;
+	return -1;
+}
+
+static void device_clear(struct device *d)
+{
+	free(d->sent);
+	*d = (struct device){ 0 };
+}
+
+static void look_for_gone(struct watch *w, const struct net_found *found)
+{
+	for (size_t i = 0; i < w->count; i++) {
+		struct device *d = &w->devices[i];
+
+		if (!d->ifindex || index_in(found, d->ifindex) >= 0)
+			continue;
+		net_redirect_remove(&w->nl, d->ifindex); /* it may only be down */
+		watch_send(VMM_NET_UNPLUG, (uint32_t)i, NULL, 0, -1);
+		device_clear(d);
+	}
+}
+
+/* Tell of a device's interface what was not told before. */
+static void device_describe(struct device *d, uint32_t number, struct agent_interface *in, int tap)
+{
+	cleanup_wire struct wire_writer w = { 0 };
+
+	net_device_mac(number, in->device_mac);
+	agent_interfaces_encode(&w, in, 1);
+	if (w.failed || (tap < 0 && d->sent && d->sent_len == w.len && !memcmp(d->sent, w.data, w.len)))
+		return;
+	/* What was there at create was told then. */
+	if (tap >= 0 || d->sent)
+		watch_send(tap >= 0 ? VMM_NET_PLUG : VMM_NET_CHANGE, number, w.data, w.len, tap);
+	free(d->sent);
+	d->sent_len = w.len;
+	d->sent = steal_ptr(w.data);
+}
+
+static struct device *free_device(struct watch *w)
+{
+	for (size_t i = 0; i < w->count; i++)
+		if (!w->devices[i].ifindex)
+			return &w->devices[i];
+	return NULL;
+}
+
+static void plug(struct watch *w, int ifindex, struct agent_interface *in)
+{
+	struct device *d = free_device(w);
+	cleanup_error struct error *err = NULL;
+	cleanup_close int fd = -1;
+	int tap;
+
+	if (!d) {
+		if (w->warned != ifindex)
+			log_warning("the microVM has no network device left for %s: it has it after "
+				    "a restart", in->name);
+		w->warned = ifindex;
+		return;
+	}
+	fd = net_tap_create(&w->nl, ifindex, in->mtu, &tap, &err);
+	if (fd < 0 || net_redirect_join(&w->nl, ifindex, tap, &err) < 0) {
+		log_warning("interface %s: %s", in->name, error_msg(err));
+		return;
+	}
+	d->ifindex = ifindex;
+	device_describe(d, (uint32_t)(d - w->devices), in, fd);
+}
+
+static void look(struct watch *w)
+{
+	cleanup_error struct error *err = NULL;
+	struct net_found found = { .joined = true };
+
+	if (net_collect(&w->nl, &found, &err) < 0) {
+		log_warning("%s", error_msg(err));
+		return;
+	}
+	look_for_gone(w, &found);
+	for (size_t i = 0; i < found.count; i++) {
+		struct device *d = NULL;
+
+		for (size_t n = 0; n < w->count; n++)
+			if (w->devices[n].ifindex == found.ifindex[i])
+				d = &w->devices[n];
+		if (d)
+			device_describe(d, (uint32_t)(d - w->devices), &found.interfaces[i], -1);
+		else
+			plug(w, found.ifindex[i], &found.interfaces[i]);
+	}
+	net_found_release(&found);
+}
+
+/* Read away what changed; how much is of no interest, and what was lost neither. */
+static void drain(int fd)
+{
+	char buf[8192];
+
+	while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0 || errno == ENOBUFS || errno == EINTR)
+		;
+}
+
+static void watch_run(struct watch *w)
+{
+	struct pollfd pfd[2] = { { WATCH_FD, 0, 0 }, { w->events.fd, POLLIN, 0 } };
+	/* What happened between create and now. */
+	bool changed = true;
+
+	for (;;) {
+		const int n = poll(pfd, 2, changed ? QUIET_MS : -1);
+
+		if (n < 0 && errno != EINTR)
+			return;
+		if (n > 0 && pfd[0].revents)
+			return;
+		if (n == 0) {
+			changed = false;
+			look(w);
+		} else if (n > 0) {
+			changed = true;
+			drain(w->events.fd);
+		}
+	}
+}
+
+static int watch_open(struct watch *w, struct error **err)
+{
+	static const int groups[] = { RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
+				      RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE };
+
+	if (netlink_open(&w->nl, err) < 0 || netlink_open(&w->events, err) < 0)
+		return -1;
+	for (size_t i = 0; i < sizeof(groups) / sizeof(*groups); i++)
+		if (setsockopt(w->events.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i],
+			       sizeof(groups[i])) < 0)
+			return error_set(err, errno, "cannot watch the container's network");
+	return 0;
+}
+
+/* Arguments: log format, log level, number of devices, the first devices' ifindexes. */
+static int watch_arguments(struct watch *w, int argc, char **argv)
+{
+	if (argc < 4)
+		return -1;
+	log_init("krun-gpu-net", STDERR_FILENO, (enum log_format)atoi(argv[1]),
+		 (enum log_level)atoi(argv[2]));
+	w->count = (size_t)atoi(argv[3]);
+	if (w->count > VMM_NET_MAX || (size_t)argc - 4 > w->count)
+		return -1;
+	for (int i = 4; i < argc; i++)
+		w->devices[i - 4].ifindex = atoi(argv[i]);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const int caps[] = { CAP_NET_ADMIN };
+	struct watch w = { .nl = { .fd = -1 }, .events = { .fd = -1 } };
+	cleanup_error struct error *err = NULL;
+
+	log_init("krun-gpu-net", STDERR_FILENO, LOG_FORMAT_TEXT, LOG_LEVEL_WARNING);
+	if (watch_arguments(&w, argc, argv) < 0) {
+		log_error("this program is started by krun-gpu");
+		return 1;
+	}
+	if (watch_open(&w, &err) < 0 || sandbox_keep_caps(caps, 1, &err) < 0 ||
+	    sandbox_no_new_privs(&err) < 0) {
+		log_error("%s", error_msg(err));
+		return 1;
+	}
+	watch_run(&w);
+	for (size_t i = 0; i < w.count; i++) {
+		if (w.devices[i].ifindex)
+			net_redirect_remove(&w.nl, w.devices[i].ifindex);
+		device_clear(&w.devices[i]);
+	}
+	return 0;
+}
