@@ -1,0 +1,271 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What podman says of a container's network is what the container has: each test does the same with
+# crun and with krun-gpu, and wants the same of both.
+load helpers
+
+# both SCRIPT - runs it for each runtime; both succeed, and say the same, which is then $output.
+both() {
+	local with_crun
+
+	run host "RT=crun; . $E2E_SHARE_INSIDE/network.sh; $1"
+	[ "$status" -eq 0 ]
+	with_crun=$output
+	run host "RT=krun-gpu; . $E2E_SHARE_INSIDE/network.sh; $1"
+	[ "$status" -eq 0 ]
+	[ "$output" = "$with_crun" ] || { echo "crun: $with_crun"; false; }
+}
+
+krun() {
+	run host "RT=krun-gpu; . $E2E_SHARE_INSIDE/network.sh; $1"
+}
+
+@test "bridge: interface, MAC, MTU, addresses and routes, IPv4 and IPv6" {
+	both '
+		podman network create --ipv6 --subnet 10.95.0.0/24 --subnet fd00:95::/64 \
+			--route 10.96.0.0/16,10.95.0.9,50 six > /dev/null
+		kr --network six:ip=10.95.0.7,ip6=fd00:95::7,mac=02:11:22:33:44:55 demo \
+			sh -c "$show_interfaces"
+		podman network rm six > /dev/null'
+	[[ $output == *"eth0 1500 1"*"02:11:22:33:44:55"*"10.95.0.7/24"*"fd00:95::7/64"* ]]
+	[[ $output == *"10.96.0.0/16 via 10.95.0.9"* ]]
+}
+
+@test "traffic both ways: bytes, half-close, a slow reader, datagrams, refusals" {
+	LIMIT=800
+	both '
+		server srv
+		ip=$(address srv)
+		$net get $ip 7000 100
+		$net put $ip 7000 100
+		$net half $ip 7000
+		$net slow $ip 7000 4
+		$net udp $ip 7000 1400
+		$net udp $ip 7000 20000
+		$net flood $ip 7000 20000
+		$net refused $ip 9
+		gone srv'
+	[[ $output == *"got 100 MiB"*"put 100 MiB"*"after"*"datagram of 20000"* ]]
+	[[ $output == *"tcp: Connection refused; udp: Connection refused" ]]
+}
+
+@test "2,000 short connections" {
+	LIMIT=900
+	both '
+		server srv
+		ip=$(address srv)
+		for i in 1 2 3 4; do
+			$net short $ip 7000 500 &
+		done
+		wait
+		gone srv'
+	[ "${lines[3]}" = "500 connections" ]
+}
+
+@test "the guest as a client: of the host, of the world's names, of another container" {
+	both '
+		podman network create --subnet 10.97.0.0/24 names > /dev/null
+		RT=crun server other --network names --network-alias nick --ip 10.97.0.5
+		kr --network names demo sh -c "
+			/net get other 7000 5
+			/net put nick 7000 5
+			/net udp other 7000 1400
+			grep -c 10.97.0.1 /etc/resolv.conf"
+		gone other
+		podman network rm names > /dev/null'
+	[ "${lines[0]}" = "got 5 MiB" ]
+	[ "${lines[1]}" = "put 5 MiB" ]
+}
+
+@test "published ports: TCP, UDP, a range, IPv6, one address alone" {
+	both '
+		podman network create --ipv6 --subnet 10.98.0.0/24 --subnet fd00:98::/64 ports > /dev/null
+		server srv --network ports -p 8000:7000 -p 8000:7000/udp -p 8100-8110:6995-7005 \
+			-p 127.0.0.1:8300:7000
+		$net half 127.0.0.1 8000
+		$net half 10.0.2.15 8000
+		$net udp 127.0.0.1 8000 1000
+		$net half 127.0.0.1 8105
+		$net half fd00:98::1 8000
+		$net half 127.0.0.1 8300
+		$net half 10.0.2.15 8300 || echo refused
+		gone srv
+		podman network rm ports > /dev/null'
+	[ "${lines[4]}" = after ]
+	[ "${lines[-1]}" = refused ]
+}
+
+@test "several networks: each has its interface, by its name" {
+	both '
+		podman network create --subnet 10.91.0.0/24 one > /dev/null
+		podman network create --subnet 10.92.0.0/24 -o mtu=1400 two > /dev/null
+		kr --network one:ip=10.91.0.5,mac=02:00:00:00:00:01 \
+			--network two:ip=10.92.0.5,mac=02:00:00:00:00:02,interface_name=second demo \
+			sh -c "$show_interfaces; /busybox ping -c 1 -W 5 10.91.0.1 > /dev/null || true"
+		podman network rm one two > /dev/null'
+	[[ $output == *"eth0 1500"*"second 1400"*"10.91.0.5/24"*"10.92.0.5/24"* ]]
+}
+
+@test "networks are connected and disconnected while it runs" {
+	both '
+		podman network create --subnet 10.91.0.0/24 one > /dev/null
+		podman network create --ipv6 --subnet 10.92.0.0/24 --subnet fd00:92::/64 two > /dev/null
+		server srv --network one:ip=10.91.0.5
+		sees() { podman exec srv sh -c "ls /sys/class/net; /busybox ip -o address" | grep -q "$1"; }
+		podman network connect --ip 10.92.0.5 --ip6 fd00:92::5 two srv
+		until_true 20 sees 10.92.0.5
+		podman exec srv ls /sys/class/net
+		$net half 10.91.0.5 7000
+		$net half 10.92.0.5 7000
+		$net get 10.92.0.5 7000 2
+		$net half fd00:92::5 7000
+		podman network disconnect one srv
+		until_true 20 eval "! sees 10.91.0.5"
+		podman exec srv ls /sys/class/net
+		$net half 10.92.0.5 7000
+		podman network connect --ip 10.91.0.6 one srv
+		until_true 20 sees 10.91.0.6
+		$net half 10.91.0.6 7000
+		gone srv
+		podman network rm one two > /dev/null'
+	[ "${lines[*]}" = "eth0 eth1 lo after after got 2 MiB after eth1 lo after after" ]
+}
+
+@test "MTU 9000, and packets of that size" {
+	both '
+		podman network create --subnet 10.93.0.0/24 -o mtu=9000 jumbo > /dev/null
+		server srv --network jumbo --ip 10.93.0.5 --mac-address 02:00:00:00:00:03
+		podman exec srv sh -c "$show_interfaces"
+		ping -n -c 1 -M do -s 8972 10.93.0.5 | grep -o "1 received"
+		$net udp 10.93.0.5 7000 8900
+		$net get 10.93.0.5 7000 20
+		gone srv
+		podman network rm jumbo > /dev/null'
+	[[ $output == *"eth0 9000"*"1 received"*"datagram of 8900"* ]]
+}
+
+@test "ICMP errors reach the guest: path MTU, and no way" {
+	both '
+		podman network create --subnet 10.94.0.0/24 wide > /dev/null
+		podman network create --subnet 10.99.0.0/24 -o mtu=1300 narrow > /dev/null
+		RT=crun server far --network narrow --ip 10.99.0.5
+		kr --network wide $with_ping demo sh -c "
+			ping -n -c 3 -W 2 -M do -s 1400 10.99.0.5 2>&1 | grep -o -m 1 \"mtu *=* *1300\"
+			ping -n -c 1 -W 2 -s 1400 10.99.0.5 | grep -o \"1 received\"
+			/net put 10.99.0.5 7000 3"
+		gone far
+		podman network rm wide narrow > /dev/null'
+	[[ ${lines[0]} =~ 1300 ]]
+	[ "${lines[-1]}" = "put 3 MiB" ]
+}
+
+@test "a user may ping when the sysctl says so" {
+	both '
+		kr --user 1000:1000 --cap-drop all --sysctl net.ipv4.ping_group_range="1000 1000" \
+			$with_ping demo ping -n -c 1 -W 5 10.88.0.1 | grep -o "1 received"'
+}
+
+@test "--network none is loopback alone" {
+	both 'kr --network none demo sh -c "$show_interfaces; /net refused 127.0.0.1 9"'
+	[[ $output == "lo 65536 1"* ]]
+}
+
+@test "--network host reaches what the host reaches, and listens where an annotation says" {
+	krun '
+		$net serve 7001 > /dev/null &
+		kr --network host demo sh -c "
+			/net half 10.0.2.15 7001 || /net half 169.254.1.1 7001
+			/net half 169.254.1.1 7001
+			/net get 169.254.1.1 7001 5
+			/net udp 169.254.1.1 7001 1400
+			/busybox ip -o -4 address show eth0 | grep -o 10.0.2.15/24"
+		kill %1
+		server host --network host --annotation krun-gpu.host-ports=7000
+		$net half 127.0.0.1 7000
+		$net put 127.0.0.1 7000 5
+		$net udp 127.0.0.1 7000 1400
+		gone host
+		until_true 20 eval "! pgrep passt"'
+	[ "$status" -eq 0 ]
+	[[ $output == *"got 5 MiB"*"10.0.2.15/24"*"after"*"put 5 MiB"*"datagram of 1400" ]]
+}
+
+@test "networks that are isolated stay so, and the host's loopback is its own" {
+	both '
+		podman network create -o isolate=true --subnet 10.86.0.0/24 left > /dev/null
+		podman network create -o isolate=true --subnet 10.87.0.0/24 right > /dev/null
+		RT=crun server there --network right --ip 10.87.0.5
+		$net serve 7001 > /dev/null &
+		nft add table inet t
+		nft "add chain inet t in { type filter hook input priority 0; }"
+		nft add rule inet t in iifname podman* tcp dport 7001 drop
+		kr --network left demo sh -c "
+			timeout 5 /net half 10.87.0.5 7000 > /dev/null 2>&1 || echo apart
+			timeout 5 /net half 10.86.0.1 7001 > /dev/null 2>&1 || echo filtered
+			/net half 127.0.0.1 7001"
+		kill %1
+		nft delete table inet t
+		gone there
+		podman network rm left right > /dev/null' || true
+	[[ $output == *apart*filtered*"connect: Connection refused"* ]]
+}
+
+@test "a second microVM in a network namespace is refused, another runtime's container is not" {
+	krun '
+		server first
+		kr --network container:first demo true 2>&1 && exit 1
+		$net half $(address first) 7000
+		gone first'
+	[ "$status" -eq 0 ]
+	[[ $output == *"a microVM is connected to this network namespace already: give the container"* ]]
+	[ "${lines[-1]}" = after ]
+}
+
+@test "a pod whose infra container is another runtime's takes one microVM" {
+	krun '
+		podman --runtime crun pod create --name pod -p 8400:7000 > /dev/null
+		server inpod --pod pod
+		$net half 127.0.0.1 8400
+		podman pod rm -f -t 0 pod > /dev/null'
+	[ "$status" -eq 0 ]
+	[ "${lines[-1]}" = after ]
+}
+
+@test "after a kill at any time nothing of the network stays in a namespace that lives on" {
+	krun '
+		ip netns add stays
+		ip link add outside type veth peer name eth0 netns stays
+		ip link set outside up
+		ip -n stays address add 10.85.0.2/24 dev eth0
+		ip -n stays link set eth0 up
+		new_bundle /root/b-net sleep 1000
+		edit /root/b-net ".linux.namespaces |= map(if .type == \"network\" then
+			.path = \"/run/netns/stays\" else . end)"
+		clean() {
+			! ip -n stays -o link | grep krun-tap && ! tc -n stays qdisc | grep ingress
+		}
+		for delay in 0.2 0.5 0.8 1.1 1.5 2 3 5; do
+			krun-gpu run -b /root/b-net b-net < /dev/null > /dev/null 2>&1 &
+			sleep $delay
+			kill -KILL $! || true
+			wait || true
+			krun-gpu delete --force b-net
+			until_true 20 clean
+		done
+		krun-gpu run -b /root/b-net b-net < /dev/null > /dev/null 2>&1 &
+		until_true 60 test -e /run/krun-gpu/b-net/status.json
+		until_true 60 eval "krun-gpu state b-net | grep -q running"
+		ip -n stays -o link | grep -c krun-tap
+		pkill -KILL -o -x krun-gpu-vmm
+		wait || true
+		krun-gpu delete --force b-net || true
+		until_true 20 clean
+		ip link delete outside
+		ip netns delete stays
+		rm -rf /root/b-net
+		echo clean'
+	[ "$status" -eq 0 ]
+	[ "${lines[-1]}" = clean ]
+	[ "${lines[-2]}" = 1 ]
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * libFuzzer target: the guest's side of virtio-net, with a socket pair for the tap. The input is a
+ * list of steps: each makes a chain of descriptors with the addresses, lengths and directions that
+ * its bytes say, in either queue, has the tap's other end send or take packets, or resets the device.
+ * See tests/fuzz/README.md.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "tests/unit/fake_driver.h"
+#include "vmm/virtio/net_priv.h"
+
+#define STEP 48u
+#define AREA (1u << 20)
+
+struct target {
+	struct fake_driver drv;
+	struct event_loop *loop;
+	struct net *net;
+	uint64_t gpa;
+	int peer;
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const uint8_t mac[6] = { 2 };
+
+/* Mostly inside the area for packets; now and then anywhere. */
+static uint64_t address(const struct target *t, const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return (v >> 60) == 15 ? v : t->gpa + v % AREA;
+}
+
+static void add_chain(struct target *t, const uint8_t *p)
+{
+	const unsigned int queue = p[0] & 1, count = 1 + (p[0] >> 1 & 3);
+	struct fake_buffer bufs[4];
+	uint16_t head;
+	uint32_t len;
+
+	for (unsigned int i = 0; i < count; i++) {
+		const uint8_t *at = p + 1 + i * 11;
+		uint16_t length;
+
+		memcpy(&length, at + 8, sizeof(length));
+		bufs[i] = (struct fake_buffer){ address(t, at), length, at[10] & 1 };
+	}
+	/* A header to begin with, as the input wants it, when the chain leaves. */
+	if (queue == NET_QUEUE_TX && p[0] & 8 && !bufs[0].writable &&
+	    guest_memory_ptr(&t->drv.mem, bufs[0].gpa, NET_HDR_LEN))
+		memcpy(fake_driver_ptr(&t->drv, bufs[0].gpa, NET_HDR_LEN), p + 34, NET_HDR_LEN);
+	fake_driver_add(&t->drv, queue, bufs, count);
+	eventfd_write(t->drv.kick_fd[queue], 1);
+	for (unsigned int q = 0; q < NET_NUM_QUEUES; q++)
+		while (fake_driver_used(&t->drv, q, &head, &len))
+			;
+}
+
+static void give_buffers(struct target *t, const uint8_t *p)
+{
+	const uint32_t len = 12 + p[1] * 16u;
+
+	for (unsigned int i = 0; i < p[2] % FAKE_QUEUE_SIZE; i++)
+		fake_driver_add(&t->drv, NET_QUEUE_RX,
+				&(struct fake_buffer){ t->gpa + i * 8192, len, true }, 1);
+	eventfd_write(t->drv.kick_fd[NET_QUEUE_RX], 1);
+}
+
+static void wire_acts(struct target *t, const uint8_t *p)
+{
+	static uint8_t buf[1 << 17];
+	size_t len = (size_t)p[1] << 8 | p[2];
+
+	if (p[3] & 1)
+		(void)!write(t->peer, buf, len << (p[3] >> 1 & 1));
+	else
+		while (read(t->peer, buf, sizeof(buf)) > 0)
+			;
+}
+
+static void step(struct target *t, const uint8_t *p)
+{
+	switch (p[0] >> 5) {
+	case 0:
+		wire_acts(t, p);
+		break;
+	case 1:
+		give_buffers(t, p);
+		break;
+	case 2:
+		if (p[1] == 0) {
+			fake_driver_reset(&t->drv);
+			t->drv.next_gpa = t->gpa + AREA;
+			if (fake_driver_start(&t->drv, &t->net->dev))
+				abort();
+		}
+		break;
+	default:
+		add_chain(t, p);
+	}
+	fake_loop_run(t->net->loop);
+	fake_loop_run(t->loop);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct virtio_device *dev;
+	struct target t = { 0 };
+	int pair[2];
+
+	signal(SIGPIPE, SIG_IGN);
+	log_init("fuzz", -1, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
+	fake_driver_init(&t.drv);
+	t.loop = fake_loop_create();
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair) < 0)
+		abort();
+	t.peer = pair[1];
+	dev = net_create(&t.drv.mem, t.loop, pair[0], mac, 1500, NULL);
+	if (!dev)
+		abort();
+	t.net = (struct net *)dev;
+	event_loop_stop(t.net->loop);
+	if (size && data[0] & 1)
+		dev->offered_features &= ~(1ull << VIRTIO_NET_F_MRG_RXBUF);
+	t.gpa = fake_driver_alloc(&t.drv, AREA);
+	if (fake_driver_start(&t.drv, dev))
+		abort();
+	for (size_t at = 1; at + STEP <= size; at += STEP)
+		step(&t, data + at);
+	fake_driver_release(&t.drv);
+	event_loop_free(t.loop);
+	close(t.peer);
+	return 0;
+}
