@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -124,12 +125,25 @@ int boot_set_clock(uint64_t host_ns, struct error **err)
 	return 0;
 }
 
-void boot_flush_export(void)
+/* Looking into it mounts it. A file is no submount. */
+static void boot_pin(const char *path)
 {
-	cleanup_close int fd = open(BOOT_EXPORT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	if (fd >= 0 && syncfs(fd) < 0)
-		log_warning("flush the export: %s", strerror(errno));
-	if (umount2(BOOT_EXPORT, MNT_DETACH) < 0)
-		log_warning("unmount the export: %s", strerror(errno));
+	if (fd < 0 && errno != ENOTDIR)
+		log_warning("%s: %s", path, strerror(errno));
+}
+
+void boot_pin_export(const struct agent_container *c)
+{
+	char path[sizeof(BOOT_EXPORT "/" AGENT_FS_MOUNTS "/") + 16];
+
+	boot_pin(BOOT_EXPORT "/" AGENT_FS_ROOTFS);
+	for (size_t i = 0; i < c->num_mounts; i++) {
+		if (c->mounts[i].kind != AGENT_MOUNT_EXPORT || strlen(c->mounts[i].source) > 10)
+			continue;
+		snprintf(path, sizeof(path), BOOT_EXPORT "/" AGENT_FS_MOUNTS "/%s",
+			 c->mounts[i].source);
+		boot_pin(path);
+	}
 }

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+struct agent_container;
 struct error;
 
 /* The guest's own file system tree, as the agent sees it. */
@@ -27,7 +28,14 @@ int boot_machine(struct error **err);
  */
 int boot_set_clock(uint64_t host_ns, struct error **err);
 
-/** boot_flush_export() - write what is dirty back to the host, and unmount the export */
-void boot_flush_export(void);
+/**
+ * boot_pin_export() - have the agent's own mount namespace hold the export's submounts
+ *
+ * A submount of virtio-fs may not be the last of its file system to go while requests of it are
+ * under way, such as the RELEASE of a file that was just closed: Linux (6.12 at least) does not wait
+ * for them, finds inodes busy after the unmount, and crashes when the answers come. So neither a
+ * container that unmounts a volume nor the end of its mount namespace is ever the last.
+ */
+void boot_pin_export(const struct agent_container *c);
 
 #endif

@@ -4,14 +4,18 @@
  *
  * Orders come in as messages, and what becomes of processes as events; both end in a message to
  * the host. EXITED for id 0 is the agent's last one: before it every other process of the
- * container is killed, theirs are told, and the export is flushed, so that the host may end the
- * machine as soon as it reads it.
+ * container is killed and theirs are told, so that the host may end the machine as soon as it reads
+ * it. Files need no flush: FUSE without a write-back cache has written what write(2) was given, and
+ * what was mapped when the mapping went, at the latest with its process. The host's own cache is the
+ * host's matter, as it is for any process of its own.
  */
 #include "guest-agent/agent_container.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -66,14 +70,30 @@ static void container_forget(struct container *c, struct process *p)
 	process_free(p);
 }
 
+/*
+ * What is mounted in the container stays so until the machine ends, even when its last process has
+ * gone: see boot_pin_export(), which cannot know of submounts below submounts.
+ */
+static void container_pin_mounts(struct container *c)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)c->init->pid);
+	c->mount_ns = open(path, O_RDONLY | O_CLOEXEC);
+	if (c->mount_ns < 0)
+		log_warning("%s: %s", path, strerror(errno));
+}
+
 static void on_ready(void *data, struct process *p)
 {
 	struct container *c = data;
 
-	if (p == c->init)
+	if (p == c->init) {
+		container_pin_mounts(c);
 		control_send_ready(c->control);
-	else
+	} else {
 		process_go(p); /* if it is gone already, its end is told as any other */
+	}
 }
 
 static void on_started(void *data, struct process *p)
@@ -171,6 +191,7 @@ static int container_create(struct container *c, const struct agent_container *s
 	    net_configure(spec->interfaces, spec->num_interfaces, true, err) < 0 ||
 	    net_spares_hide(&c->spares, err) < 0)
 		return -1;
+	boot_pin_export(spec);
 	c->cgroup = cgroup_create(spec->cgroup, spec->num_cgroup, err);
 	if (c->cgroup < 0)
 		return -1;
@@ -316,7 +337,7 @@ static void obey_interface_gone(struct container *c, const struct msg *msg)
 void container_init(struct container *c, struct agent_loop *loop, struct control *control)
 {
 	*c = (struct container){ .loop = loop, .control = control, .cgroup = -1,
-				 .spares = { .netns = -1, .own = -1 } };
+				 .mount_ns = -1, .spares = { .netns = -1, .own = -1 } };
 }
 
 void container_message(struct container *c, const struct msg *msg)
@@ -378,6 +399,5 @@ void container_tick(struct container *c)
 	if (!c->ended || c->told || (c->processes && now_ms() < c->deadline))
 		return;
 	c->told = true;
-	boot_flush_export();
 	control_send_exited(c->control, 0, c->status);
 }

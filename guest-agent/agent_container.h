@@ -29,6 +29,7 @@ struct container {
 	struct agent_mappings uids; /* owned; with CLONE_NEWUSER */
 	struct net_spares spares;
 	int cgroup; /* owned */
+	int mount_ns; /* owned: the container's, for as long as the machine runs */
 	struct process *init;
 	struct process *processes;
 	bool ended, told;
