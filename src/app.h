@@ -35,9 +35,11 @@ typedef int (*command_fn)(const struct app *app, int argc, char **argv, struct e
 
 int cmd_create(const struct app *app, int argc, char **argv, struct error **err);
 int cmd_delete(const struct app *app, int argc, char **argv, struct error **err);
+int cmd_doctor(const struct app *app, int argc, char **argv, struct error **err);
 int cmd_events(const struct app *app, int argc, char **argv, struct error **err);
 int cmd_exec(const struct app *app, int argc, char **argv, struct error **err);
 int cmd_features(const struct app *app, int argc, char **argv, struct error **err);
+int cmd_gpus(const struct app *app, int argc, char **argv, struct error **err);
 int cmd_kill(const struct app *app, int argc, char **argv, struct error **err);
 int cmd_list(const struct app *app, int argc, char **argv, struct error **err);
 int cmd_pause(const struct app *app, int argc, char **argv, struct error **err);

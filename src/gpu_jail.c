@@ -70,7 +70,7 @@ static const char *const jail_binds[] = {
 	"/etc/drirc",
 };
 
-static const char *render_server_path(void)
+const char *gpu_render_server_path(void)
 {
 	for (size_t i = 0; i < sizeof(server_paths) / sizeof(*server_paths); i++)
 		if (access(server_paths[i], X_OK) == 0)
@@ -482,7 +482,7 @@ static int jail_wait_exec(pid_t pid, int sync, int report, struct error **err)
 int gpu_render_server_spawn(const struct gpu_jail *jail, pid_t *pid, struct error **err)
 {
 	const char *layer = jail->layer ? jail->layer : LIBEXECDIR "/vulkan-layer";
-	const char *server = jail->server ? jail->server : render_server_path();
+	const char *server = jail->server ? jail->server : gpu_render_server_path();
 	struct clone_args args = { .flags = JAIL_NAMESPACES, .exit_signal = SIGCHLD };
 	int sync[2], report[2];
 	uid_t uid = geteuid();

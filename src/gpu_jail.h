@@ -18,6 +18,9 @@ struct gpu_jail {
 	const char *layer;  /* directory of the Vulkan layer; NULL: the installed one */
 };
 
+/** gpu_render_server_path() - where virglrenderer installed it, or NULL */
+const char *gpu_render_server_path(void);
+
 /**
  * gpu_render_server_spawn() - start the render server
  * @pid: out; a child of the caller, and the first process of a pid namespace: when it ends, all the

@@ -13,8 +13,8 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "gpu_list.h"
 
-#define NVIDIA_MAJOR 195
 #define DRIVER_NAME_MAX 64
 
 #if defined(__x86_64__)
@@ -116,7 +116,7 @@ static void node_driver(const char *root, const struct gpu_node *node, char *nam
 	const char *base;
 	ssize_t n;
 
-	snprintf(name, size, "%s", major(node->rdev) == NVIDIA_MAJOR ? "nvidia" : "unknown");
+	snprintf(name, size, "%s", major(node->rdev) == GPU_NVIDIA_MAJOR ? "nvidia" : "unknown");
 	snprintf(link, sizeof(link), "%s/sys/dev/char/%u:%u/device/driver", root,
 		 major(node->rdev), minor(node->rdev));
 	n = readlink(link, target, sizeof(target) - 1);
@@ -163,27 +163,39 @@ static int devices_add(struct gpu_choice *out, size_t *count, const char *path, 
 	return 0;
 }
 
-/* NVIDIA's driver works through nodes of its own, beside or without DRM's. */
-static int devices_add_nvidia(const char *root, struct gpu_choice *out, size_t *count,
-			      struct error **err)
+/* NVIDIA's driver works through nodes of its own, beside or without DRM's: those of all GPUs, and
+ * one for each. Which is a DRM node's is in NVIDIA's list. */
+static int devices_add_nvidia(const char *root, const struct gpu_node *chosen,
+			      struct gpu_choice *out, size_t *count, struct error **err)
 {
 	static const char *const fixed[] = { "/dev/nvidiactl", "/dev/nvidia-modeset",
 					     "/dev/nvidia-uvm" };
-	char path[PATH_MAX], full[PATH_MAX + 32];
+	char full[PATH_MAX + 32];
+	struct gpu_list list;
 	struct stat st;
+	int r = 0;
 
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++) {
 		snprintf(full, sizeof(full), "%s%s", root, fixed[i]);
 		if (stat(full, &st) == 0 && devices_add(out, count, fixed[i], err) < 0)
 			return -1;
 	}
-	for (unsigned int i = 0; i < 16; i++) {
-		snprintf(path, sizeof(path), "/dev/nvidia%u", i);
-		snprintf(full, sizeof(full), "%s%s", root, path);
-		if (stat(full, &st) == 0 && devices_add(out, count, path, err) < 0)
-			return -1;
+	if (major(chosen->rdev) == GPU_NVIDIA_MAJOR)
+		return devices_add(out, count, chosen->path, err);
+	if (gpu_list(root, &list, err) < 0)
+		return -1;
+	for (size_t i = 0; i < list.count && !r; i++) {
+		const struct gpu_host *gpu = &list.gpus[i];
+		bool same = false;
+
+		for (size_t n = 0; n < gpu->num_nodes; n++)
+			same |= gpu->nodes[n].rdev == chosen->rdev;
+		for (size_t n = 0; same && n < gpu->num_nodes && !r; n++)
+			if (major(gpu->nodes[n].rdev) == GPU_NVIDIA_MAJOR)
+				r = devices_add(out, count, gpu->nodes[n].path, err);
 	}
-	return 0;
+	gpu_list_release(&list);
+	return r;
 }
 
 static int choose_devices(const struct gpu_request *req, const char *root,
@@ -195,8 +207,8 @@ static int choose_devices(const struct gpu_request *req, const char *root,
 
 	node_device(root, chosen, device);
 	for (size_t i = 0; i < req->count; i++) {
-		/* NVIDIA's own nodes are added below, all of them. */
-		if (major(req->nodes[i].rdev) == NVIDIA_MAJOR)
+		/* NVIDIA's own nodes are added below. */
+		if (major(req->nodes[i].rdev) == GPU_NVIDIA_MAJOR)
 			continue;
 		node_device(root, &req->nodes[i], other);
 		if (&req->nodes[i] != chosen && (!*device || strcmp(device, other)))
@@ -205,7 +217,7 @@ static int choose_devices(const struct gpu_request *req, const char *root,
 			return -1;
 	}
 	if (!strcmp(out->driver, "nvidia"))
-		return devices_add_nvidia(root, out, &count, err);
+		return devices_add_nvidia(root, chosen, out, &count, err);
 	return 0;
 }
 
@@ -275,23 +287,92 @@ static int select_from_nodes(const struct gpu_request *req, const char *root,
 	return select_error(req, root, err);
 }
 
+/* nvidiactl and its like serve all GPUs: which one is meant, they do not say. */
+static bool node_is_shared(const struct gpu_node *node)
+{
+	return major(node->rdev) == GPU_NVIDIA_MAJOR && minor(node->rdev) >= 254;
+}
+
+/* Those of @req's nodes that are @gpu's, or when there are none in @req, all of @gpu's. */
+static size_t nodes_of_gpu(const struct gpu_request *req, const struct gpu_host *gpu,
+			   struct gpu_node nodes[GPU_NODES_MAX])
+{
+	size_t count = 0;
+
+	for (size_t n = 0; n < gpu->num_nodes; n++) {
+		bool given = !req->count;
+
+		for (size_t i = 0; i < req->count; i++)
+			given |= req->nodes[i].rdev == gpu->nodes[n].rdev;
+		if (given)
+			nodes[count++] = (struct gpu_node){ gpu->nodes[n].path,
+							    gpu->nodes[n].rdev };
+	}
+	return count;
+}
+
+static int select_named(const struct gpu_request *req, const char *root, struct gpu_choice *out,
+			struct error **err)
+{
+	struct gpu_node nodes[GPU_NODES_MAX];
+	struct gpu_request narrowed = { .nodes = nodes };
+	const struct gpu_host *gpu;
+	struct gpu_list list;
+	int r = -1;
+
+	if (gpu_list(root, &list, err) < 0)
+		return -1;
+	gpu = gpu_list_find(&list, req->annotation, err);
+	if (gpu) {
+		narrowed.count = nodes_of_gpu(req, gpu, nodes);
+		r = narrowed.count ? select_from_nodes(&narrowed, root, out, err) :
+				     error_set(err, 0, "annotation krun-gpu.device: %s (%s) is not "
+					       "among the devices that the container was given",
+					       gpu->name, gpu->pci);
+	}
+	gpu_list_release(&list);
+	return r;
+}
+
 int gpu_select(const struct gpu_request *req, const char *root, struct gpu_choice *out,
 	       struct error **err)
 {
-	bool software = req->annotation && !strcmp(req->annotation, "software");
+	struct gpu_request own = *req;
 	int r;
 
 	*out = (struct gpu_choice){ 0 };
-	if (!req->count)
+	if (!req->count && !req->annotation)
 		return error_set(err, 0, "no GPU device was given");
-	if (req->annotation && !software)
-		return error_set(err, 0, "annotation krun-gpu.device: \"%s\" is not \"software\"",
-				 req->annotation);
-	r = software ? select_software(req, root, out, err) :
-		       select_from_nodes(req, root, out, err);
+	/* nvidiactl alone is no GPU, and before the others it would hide them. */
+	while (own.count > 1 && node_is_shared(&own.nodes[0])) {
+		own.nodes++;
+		own.count--;
+	}
+	if (req->annotation && !strcmp(req->annotation, "software"))
+		r = select_software(&own, root, out, err);
+	else if (req->annotation)
+		r = select_named(&own, root, out, err);
+	else
+		r = select_from_nodes(&own, root, out, err);
 	if (r < 0)
 		gpu_choice_release(out);
 	return r;
+}
+
+char *gpu_driver_manifests(const char *root, const char *kernel, char *why, size_t size)
+{
+	const struct gpu_driver *driver =
+		strcmp(kernel, "software") ? driver_find(kernel) : &gpu_software;
+	char *found = driver ? icd_find_all(root, driver) : NULL;
+
+	if (found || !why)
+		return found;
+	if (driver)
+		snprintf(why, size, "its Vulkan driver is missing: install one that has %s*.json "
+			 "(Debian package: %s)", driver->icds[0], driver->package);
+	else
+		snprintf(why, size, "the kernel driver %s has no Vulkan driver", kernel);
+	return NULL;
 }
 
 void gpu_choice_release(struct gpu_choice *choice)

@@ -109,7 +109,7 @@ static int prepare(struct launch *l, struct error **err)
 {
 	if (oci_id_check(l->opts->id, err) < 0 || load_bundle(l, err) < 0 ||
 	    launch_plan(&l->c.spec, l->c.state.bundle, &l->c.spec.arena, &l->plan, err) < 0 ||
-	    launch_size(&l->c.spec, l->plan.num_gpu_nodes, &l->size, err) < 0 ||
+	    launch_size(&l->c.spec, l->plan.gpu, &l->size, err) < 0 ||
 	    launch_vmm_open(l, err) < 0 || launch_gpu_choose(l, err) < 0 || open_netns(l, err) < 0)
 		return -1;
 	return 0;

@@ -30,7 +30,7 @@ int launch_gpu_choose(struct launch *l, struct error **err)
 	};
 	struct gpu_node *nodes;
 
-	if (!req.count)
+	if (!l->plan.gpu)
 		return 0;
 	nodes = arena_alloc(&l->c.spec.arena, req.count, sizeof(*nodes));
 	if (!nodes)
@@ -100,10 +100,10 @@ int launch_gpu(struct launch *l, struct error **err)
 
 int launch_gpu_choose(struct launch *l, struct error **err)
 {
-	if (!l->plan.num_gpu_nodes)
+	if (!l->plan.gpu)
 		return 0;
 	return error_set(err, 0, "%s: this krun-gpu was built without GPU support",
-			 l->plan.gpu_nodes[0].path);
+			 l->plan.num_gpu_nodes ? l->plan.gpu_nodes[0].path : "krun-gpu.device");
 }
 
 int launch_gpu(struct launch *l, struct error **err)

@@ -19,6 +19,7 @@
 
 #define DRM_MAJOR 226
 #define DRM_RENDER_MINOR 128
+#define NVIDIA_MAJOR 195
 
 /* Devices of the guest kernel's that mean the same as the host's. */
 static const struct {
@@ -64,20 +65,33 @@ static bool plan_device_is_known(const struct launch_plan *plan, const char *pat
 	return false;
 }
 
-/* The guest has one GPU, whatever the host's nodes are called. */
-static void plan_gpu_device(struct launch_plan *plan, const struct oci_device *d, const char *host)
+static void plan_guest_gpu(struct launch_plan *plan, bool render, mode_t mode, uid_t uid, gid_t gid)
 {
-	const bool render = d->minor >= DRM_RENDER_MINOR;
 	char *path = render ? (char *)"/dev/dri/renderD128" : (char *)"/dev/dri/card0";
 
-	plan->gpu_nodes[plan->num_gpu_nodes++] =
-		(struct launch_gpu_node){ host, d->major, d->minor };
+	plan->gpu = true;
 	if (plan_device_is_known(plan, path))
 		return;
 	plan->devices[plan->num_devices++] = (struct agent_device){
 		.kind = render ? AGENT_DEVICE_GPU_RENDER : AGENT_DEVICE_GPU_CARD,
-		.mode = S_IFCHR | d->mode, .uid = d->uid, .gid = d->gid, .path = path,
+		.mode = S_IFCHR | mode, .uid = uid, .gid = gid, .path = path,
 	};
+}
+
+/* The guest has one GPU, whatever the host's nodes are called. */
+static void plan_gpu_device(struct launch_plan *plan, const struct oci_device *d, const char *host)
+{
+	plan->gpu_nodes[plan->num_gpu_nodes++] =
+		(struct launch_gpu_node){ host, d->major, d->minor };
+	plan_guest_gpu(plan, d->major == NVIDIA_MAJOR || d->minor >= DRM_RENDER_MINOR, d->mode,
+		       d->uid, d->gid);
+}
+
+/* NVIDIA's nodes for computing, whose numbers are given out at run time: the GPU's nodes stand for
+ * them, as the guest has another driver. */
+static bool plan_is_nvidia_helper(const char *host)
+{
+	return !strncmp(host, "/dev/nvidia-uvm", 15) || !strncmp(host, "/dev/nvidia-caps/", 17);
 }
 
 /* 1: the guest has it now; 0: it cannot */
@@ -85,10 +99,12 @@ static int plan_device(struct launch_plan *plan, const struct oci_device *d, con
 {
 	const mode_t kind = d->type == 'p' ? S_IFIFO : S_IFCHR;
 
-	if (d->type == 'c' && d->major == DRM_MAJOR) {
+	if (d->type == 'c' && (d->major == DRM_MAJOR || d->major == NVIDIA_MAJOR)) {
 		plan_gpu_device(plan, d, host);
 		return 1;
 	}
+	if (d->type == 'c' && plan_is_nvidia_helper(host))
+		return 1;
 	if (!plan_guest_has(d->type, d->major, d->minor))
 		return 0;
 	if (!plan_device_is_known(plan, d->path))
@@ -252,7 +268,8 @@ int launch_plan(const struct oci_spec *spec, const char *bundle, struct arena *a
 	*plan = (struct launch_plan){
 		.mounts = arena_alloc(arena, spec->num_mounts, sizeof(*plan->mounts)),
 		.exports = arena_alloc(arena, spec->num_mounts, sizeof(*plan->exports)),
-		.devices = arena_alloc(arena, most + NUM_DEFAULT_DEVICES, sizeof(*plan->devices)),
+		.devices = arena_alloc(arena, most + 1 + NUM_DEFAULT_DEVICES,
+				       sizeof(*plan->devices)),
 		.gpu_nodes = arena_alloc(arena, most, sizeof(*plan->gpu_nodes)),
 	};
 	if (!plan->mounts || !plan->exports || !plan->devices || !plan->gpu_nodes)
@@ -260,6 +277,9 @@ int launch_plan(const struct oci_spec *spec, const char *bundle, struct arena *a
 	if (plan_devices(spec, plan, err) < 0 ||
 	    plan_mounts(spec, bundle, arena, plan, err) < 0)
 		return -1;
+	/* By annotation alone: hosts with neither /dev/dri nor a CDI specification. */
+	if (!plan->gpu && oci_spec_annotation(spec, "krun-gpu.device"))
+		plan_guest_gpu(plan, true, 0666, 0, 0);
 	plan_default_devices(plan);
 	return 0;
 }

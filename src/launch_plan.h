@@ -13,7 +13,7 @@ struct arena;
 struct error;
 struct oci_spec;
 
-/** struct launch_gpu_node - a DRM node of the host's that the container was given */
+/** struct launch_gpu_node - a node of a GPU of the host's that the container was given */
 struct launch_gpu_node {
 	const char *path; /* on the host */
 	unsigned int major, minor;
@@ -34,6 +34,7 @@ struct launch_plan {
 	size_t num_devices;
 	struct launch_gpu_node *gpu_nodes;
 	size_t num_gpu_nodes;
+	bool gpu; /* the container has one: by a node, or by annotation alone */
 };
 
 /**
@@ -41,7 +42,7 @@ struct launch_plan {
  * @bundle: absolute; relative sources of bind mounts begin there
  *
  * The guest has devices of its own. An entry stands for one of those (/dev/null, /dev/fuse, …)
- * or for the GPU (a DRM node, by major number 226); any other device of the host's is refused,
+ * or for the GPU (a DRM node, by major number 226, or NVIDIA's own, 195); any other device of the host's is refused,
  * but skipped for privileged containers, which are given every device there is without asking
  * for any. A bind mount of a device node is a device too, as engines without root make them.
  *

@@ -21,9 +21,11 @@ static const struct {
 } commands[] = {
 	{ "create", cmd_create, "boot a container's microVM and set the container up" },
 	{ "delete", cmd_delete, "remove what is left of a container that has stopped" },
+	{ "doctor", cmd_doctor, "say what containers need that this host lacks" },
 	{ "events", cmd_events, "show what a container uses, and when memory was too little" },
 	{ "exec", cmd_exec, "run one more process in a running container" },
 	{ "features", cmd_features, "list what this runtime supports, as JSON" },
+	{ "gpus", cmd_gpus, "list the host's GPUs" },
 	{ "kill", cmd_kill, "send a signal to a container's process" },
 	{ "list", cmd_list, "list containers" },
 	{ "pause", cmd_pause, "stop a container's virtual CPUs" },

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "gpu_cdi.h"
+#include "gpu_list.h"
 #include "gpu_select.h"
 #include "unit.h"
 
@@ -192,6 +194,150 @@ static void test_software(void **state)
 	error_free(&err);
 }
 
+/* As NVIDIA's driver lists one. */
+static void make_nvidia(const char *pci, const char *name, unsigned int minor)
+{
+	char path[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/proc/driver/nvidia/gpus/%s/information", root, pci);
+	make_parents(path);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fprintf(f, "Model: \t\t %s\nIRQ:   \t\t 41\nGPU UUID: \t GPU-%u\nDevice Minor: \t %u\n", name,
+		minor, minor);
+	fclose(f);
+}
+
+/* An entry of /sys/class/drm; the device as make_gpu() made it. */
+static void make_drm(const char *entry, const char *device, unsigned int minor)
+{
+	char path[256], target[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/sys/class/drm/%s/dev", root, entry);
+	make_parents(path);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fprintf(f, "%u:%u\n", DRM, minor);
+	fclose(f);
+	snprintf(path, sizeof(path), "%s/sys/class/drm/%s/device", root, entry);
+	snprintf(target, sizeof(target), "%s/sys/devices/%s", root, device);
+	assert_int_equal(symlink(target, path), 0);
+}
+
+/* Two of NVIDIA's, the second one with a DRM node, an AMD between them, and one without a driver. */
+static void make_host(void)
+{
+	make_nvidia("0000:01:00.0", "NVIDIA H200", 0);
+	make_nvidia("0000:0a:00.0", "NVIDIA L4", 1);
+	make_gpu("pci0/0000:03:00.0", "amdgpu", 0);
+	make_gpu("pci0/0000:0a:00.0", "nvidia", 1);
+	make_gpu("platform/vgem", "vgem", 2);
+	make_drm("card0", "pci0/0000:03:00.0", 0);
+	make_drm("renderD128", "pci0/0000:03:00.0", 128);
+	make_drm("card0-HDMI-A-1", "pci0/0000:03:00.0", 7);
+	make_drm("renderD129", "pci0/0000:0a:00.0", 129);
+	make_drm("card2", "platform/vgem", 2);
+	make_file("/usr/share/vulkan/icd.d/nvidia_icd.json");
+	make_file("/dev/nvidiactl");
+}
+
+static void test_list(void **state)
+{
+	struct error *err = NULL;
+	struct gpu_list list;
+
+	(void)state;
+	make_host();
+	assert_int_equal(gpu_list(root, &list, &err), 0);
+	assert_int_equal(list.count, 4);
+	assert_string_equal(list.gpus[0].pci, "0000:01:00.0");
+	assert_string_equal(list.gpus[0].name, "NVIDIA H200");
+	assert_string_equal(list.gpus[0].uuid, "GPU-0");
+	assert_int_equal(list.gpus[0].num_nodes, 1);
+	assert_string_equal(list.gpus[0].nodes[0].path, "/dev/nvidia0");
+	assert_non_null(list.gpus[0].icd);
+	assert_string_equal(list.gpus[1].driver, "amdgpu");
+	assert_int_equal(list.gpus[1].num_nodes, 2);
+	assert_null(list.gpus[1].icd);
+	assert_non_null(strstr(list.gpus[1].why, "mesa-vulkan-drivers"));
+	assert_int_equal(list.gpus[2].num_nodes, 2);
+	assert_string_equal(list.gpus[2].nodes[0].path, "/dev/dri/renderD129");
+	assert_string_equal(list.gpus[2].nodes[1].path, "/dev/nvidia1");
+	assert_string_equal(list.gpus[3].name, "vgem");
+	assert_null(list.software);
+	assert_ptr_equal(gpu_list_find(&list, "1", &err), &list.gpus[1]);
+	assert_ptr_equal(gpu_list_find(&list, "0000:0A:00.0", &err), &list.gpus[2]);
+	assert_ptr_equal(gpu_list_find(&list, "0a:00.0", &err), &list.gpus[2]);
+	assert_ptr_equal(gpu_list_find(&list, "gpu-0", &err), &list.gpus[0]);
+	assert_ptr_equal(gpu_list_find(&list, "h200", &err), &list.gpus[0]);
+	assert_null(gpu_list_find(&list, "nvidia", &err));
+	assert_non_null(strstr(error_msg(err), "more than one"));
+	assert_null(gpu_list_find(&list, "4", &err));
+	assert_non_null(strstr(error_msg(err), "the host has 4"));
+	assert_null(gpu_list_find(&list, "", &err));
+	assert_null(gpu_list_find(&list, "Voodoo", &err));
+	error_free(&err);
+	gpu_list_release(&list);
+}
+
+static void test_annotation(void **state)
+{
+	const struct gpu_node given[] = { { "/dev/nvidiactl", makedev(195, 255) },
+					  { "/dev/nvidia1", makedev(195, 1) },
+					  { "/dev/dri/renderD129", makedev(DRM, 129) } };
+	struct error *err = NULL;
+	struct gpu_choice c;
+
+	(void)state;
+	make_host();
+	/* Nothing was given: the GPU's own nodes. */
+	assert_int_equal(run(NULL, 0, false, "L4", &c, &err), 0);
+	assert_string_equal(c.driver, "nvidia");
+	assert_string_equal(c.devices[0], "/dev/dri/renderD129");
+	assert_string_equal(c.devices[1], "/dev/nvidiactl");
+	assert_string_equal(c.devices[2], "/dev/nvidia1");
+	assert_null(c.devices[3]);
+	gpu_choice_release(&c);
+	assert_int_equal(run(given, 2, false, "2", &c, &err), 0);
+	assert_string_equal(c.devices[0], "/dev/nvidiactl");
+	assert_string_equal(c.devices[1], "/dev/nvidia1");
+	assert_null(c.devices[2]);
+	gpu_choice_release(&c);
+	/* What was given bounds what can be named. */
+	assert_int_equal(run(given, 3, false, "H200", &c, &err), -1);
+	assert_non_null(strstr(error_msg(err), "not among the devices"));
+	assert_int_equal(run(NULL, 0, false, "vgem", &c, &err), -1);
+	assert_int_equal(run(NULL, 0, false, "03:00.0", &c, &err), -1);
+	assert_non_null(strstr(error_msg(err), "radeon_icd"));
+	error_free(&err);
+}
+
+static void test_cdi(void **state)
+{
+	struct error *err = NULL;
+	struct gpu_list list;
+	char *text;
+
+	(void)state;
+	make_host();
+	assert_int_equal(gpu_list(root, &list, &err), 0);
+	text = gpu_cdi_text(&list, &err);
+	assert_non_null(text);
+	assert_non_null(strstr(text, "\"kind\": \"krun-gpu/gpu\""));
+	assert_non_null(strstr(text, "\"name\": \"0\""));
+	assert_null(strstr(text, "\"name\": \"1\"")); /* not usable */
+	assert_non_null(strstr(text, "\"path\": \"/dev/nvidia1\""));
+	assert_null(strstr(text, "card0"));
+	assert_non_null(strstr(text, "\"name\": \"all\""));
+	free(text);
+	gpu_list_release(&list);
+	list = (struct gpu_list){ 0 };
+	assert_null(gpu_cdi_text(&list, &err));
+	error_free(&err);
+}
+
 static void test_nothing_there(void **state)
 {
 	struct error *err = NULL;
@@ -213,6 +359,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_intel_has_two, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nvidia_without_drm, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_software, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_list, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_annotation, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cdi, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nothing_there, setup, teardown),
 	};
 

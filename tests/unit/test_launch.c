@@ -156,6 +156,9 @@ static void devices_are_the_guests_or_refused(void **state)
 	assert_int_equal(plan_one_device(&a, 'c', 226, 1, false, &plan, NULL), 0);
 	assert_int_equal(plan.devices[0].kind, AGENT_DEVICE_GPU_CARD);
 	assert_string_equal(plan.devices[0].path, "/dev/dri/card0");
+	assert_int_equal(plan_one_device(&a, 'c', 195, 0, false, &plan, NULL), 0);
+	assert_true(plan.gpu);
+	assert_string_equal(plan.devices[0].path, "/dev/dri/renderD128");
 }
 
 static int plan_one_bind(struct arena *a, const char *source, const char *bundle,
