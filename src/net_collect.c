@@ -84,7 +84,7 @@ static struct agent_ip ip_of(uint8_t family, const struct rtattr *a)
 
 static int refuse_second(struct collect *c)
 {
-	return error_set(c->err, EBUSY, "a microVM is connected to this network namespace already: "
+	return error_set(c->err, 0, "a microVM is connected to this network namespace already: "
 			 "give the container a network of its own, or run the others that share it "
 			 "with another runtime");
 }

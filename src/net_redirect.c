@@ -232,7 +232,7 @@ void net_redirect_remove(struct netlink *nl, int ifindex)
 	netlink_do(nl, &req);
 }
 
-/* The interfaces of a namespace, while they are listed. */
+/* The interfaces of a namespace but the taps, while they are listed. */
 struct links {
 	int ifindex[128];
 	size_t count;
@@ -241,10 +241,17 @@ struct links {
 static int list_link(void *data, const struct nlmsghdr *h)
 {
 	const struct ifinfomsg *link = NLMSG_DATA(h);
+	const struct rtattr *tb[IFLA_IFNAME + 1];
 	struct links *links = data;
+	const char *name;
 
-	if (h->nlmsg_type == RTM_NEWLINK && h->nlmsg_len >= NLMSG_LENGTH(sizeof(*link)) &&
-	    links->count < sizeof(links->ifindex) / sizeof(*links->ifindex))
+	if (h->nlmsg_type != RTM_NEWLINK || h->nlmsg_len < NLMSG_LENGTH(sizeof(*link)))
+		return 0;
+	netlink_attrs(h, sizeof(*link), tb, IFLA_IFNAME + 1);
+	name = netlink_str(tb[IFLA_IFNAME]);
+	if (!name || net_tap_is_ours(name))
+		return 0;
+	if (links->count < sizeof(links->ifindex) / sizeof(*links->ifindex))
 		links->ifindex[links->count++] = link->ifi_index;
 	return 0;
 }
