@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The part of tests/bench/net that runs in the tested host. Prints lines "TARGET WHAT ROUND VALUE".
+#
+# Usage: net-inside.sh SHARE ROUNDS SECONDS
+# shellcheck shell=bash
+set -euo pipefail
+
+share=$1
+rounds=$2
+seconds=$3
+network=krun-bench
+export LD_LIBRARY_PATH=$share/lib
+targets=(crun krun-gpu qemu)
+declare -A address=([crun]=10.84.0.11 [krun-gpu]=10.84.0.12 [qemu]=10.84.0.13)
+
+# What every target runs: iperf3 for throughput, net for requests and responses.
+serve='export LD_LIBRARY_PATH=/bench/lib; /bench/net serve 7000 > /dev/null & exec /bench/iperf3 -s'
+
+start_container() {
+	podman --runtime "$1" run -d --rm --name "bench-$1" --network "$network" --ip "${address[$1]}" \
+		-v "$share":/bench:ro demo sh -c "$serve" > /dev/null
+}
+
+# An initramfs with what the containers have; the same kernel as krun-gpu's.
+make_initramfs() {
+	local root=$1
+
+	mkdir -p "$root"/{bin,dev,proc,sys,bench/lib,lib64,usr/lib/x86_64-linux-gnu}
+	mknod "$root/dev/console" c 5 1
+	cp /usr/bin/busybox "$root/bin/busybox"
+	for applet in sh ip mount; do ln -s busybox "$root/bin/$applet"; done
+	cp "$share/iperf3" "$share/net" "$root/bench/"
+	cp "$share"/lib/* "$root/bench/lib/"
+	ldd "$share/iperf3" | awk '$3 ~ /^\// { print $3 }' | xargs cp -Lt "$root/bench/lib"
+	cp -L /lib64/ld-linux-x86-64.so.2 "$root/lib64/"
+	cat > "$root/init" <<- END
+		#!/bin/sh
+		mount -t proc proc /proc
+		mount -t sysfs sysfs /sys
+		mount -t devtmpfs dev /dev
+		ip link set lo up
+		ip link set eth0 up
+		ip address add ${address[qemu]}/24 dev eth0
+		$serve
+	END
+	chmod +x "$root/init"
+	(cd "$root" && find . | cpio --quiet -o -H newc) > "$root.cpio"
+}
+
+# QEMU with a tap that is joined to a veth of the bridge's as krun-gpu's is.
+start_qemu() {
+	local root bridge cpus
+	root=$(mktemp -d)
+	bridge=$(podman network inspect -f '{{.NetworkInterface}}' "$network")
+	cpus=$(nproc)
+
+	make_initramfs "$root"
+	ip netns add bench-qemu
+	ip link add bench-q type veth peer name eth0 netns bench-qemu
+	ip link set bench-q master "$bridge" up
+	ip -n bench-qemu link set eth0 up
+	ip -n bench-qemu tuntap add tap0 mode tap vnet_hdr
+	ip -n bench-qemu link set tap0 up
+	for pair in "eth0 tap0" "tap0 eth0"; do
+		set -- $pair
+		tc -n bench-qemu qdisc add dev "$1" ingress
+		tc -n bench-qemu filter add dev "$1" ingress matchall action mirred egress redirect dev "$2"
+	done
+	ip netns exec bench-qemu env -u LD_LIBRARY_PATH qemu-system-x86_64 -accel kvm -cpu host \
+		-M microvm,acpi=off,isa-serial=on,x-option-roms=off -m 512 -smp "$cpus" \
+		-global virtio-mmio.force-legacy=false -nodefaults -no-user-config -no-reboot \
+		-display none -serial "file:$root.console" \
+		-kernel /usr/share/krun-gpu/vmlinux -initrd "$root.cpio" \
+		-append "console=ttyS0 quiet reboot=t panic=-1 tsc=reliable swiotlb=noforce dummy.numdummies=0" \
+		-netdev tap,id=n,ifname=tap0,script=no,downscript=no,vhost=off \
+		-device virtio-net-device,netdev=n,mac=02:00:00:00:00:13 < /dev/null &
+	qemu=$!
+}
+
+# The process that moves a target's packets, if it has one.
+mover() {
+	case $1 in
+	krun-gpu) podman inspect -f '{{.State.Pid}}' bench-krun-gpu ;;
+	qemu) echo "$qemu" ;;
+	esac
+}
+
+# cpu_ms PID - CPU time of a process so far.
+cpu_ms() {
+	[ -n "$1" ] || { echo 0; return; }
+	awk -v hz="$(getconf CLK_TCK)" '{ print int(($14 + $15) * 1000 / hz) }' "/proc/$1/stat"
+}
+
+# throughput TARGET WHAT ROUND OPTION... - Mbit/s, and the target's process's CPU time for each MiB.
+throughput() {
+	local target=$1 what=$2 round=$3 pid before json
+	shift 3
+
+	pid=$(mover "$target")
+	before=$(cpu_ms "$pid")
+	json=$("$share/iperf3" -c "${address[$target]}" -t "$seconds" -J "$@")
+	jq -r --arg t "$target" --arg w "$what" --arg r "$round" --argjson cpu \
+		$(($(cpu_ms "$pid") - before)) '.end.sum_received as $s |
+		"\($t) \($w) \($r) \($s.bits_per_second / 1e6)",
+		"\($t) \($w)-cpu \($r) \($cpu / ($s.bytes / 1048576))"' <<< "$json"
+}
+
+round() {
+	local target
+
+	for target in "${targets[@]}"; do
+		throughput "$target" to-1 "$1"
+		throughput "$target" from-1 "$1" -R
+		throughput "$target" to-4 "$1" -P 4
+		throughput "$target" from-4 "$1" -P 4 -R
+		echo "$target rr $1 $("$share/net" rr "${address[$target]}" 7000 "$seconds")"
+	done
+}
+
+wait_for() {
+	local i
+
+	for ((i = 0; i < 120; i++)); do
+		! timeout 10 "$share/net" half "$1" 7000 > /dev/null || return 0
+		sleep 1
+	done
+	echo "$1 does not answer" >&2
+	return 1
+}
+
+finish() {
+	podman rm -f -t 0 bench-crun bench-krun-gpu > /dev/null 2>&1 || true
+	[ -z "${qemu-}" ] || kill "$qemu" 2> /dev/null || true
+	ip netns delete bench-qemu 2> /dev/null || true
+	podman network rm "$network" > /dev/null 2>&1 || true
+}
+
+trap finish EXIT
+podman network create --subnet 10.84.0.0/24 "$network" > /dev/null
+start_container crun
+start_container krun-gpu
+start_qemu
+for target in "${targets[@]}"; do
+	wait_for "${address[$target]}"
+done
+for ((i = 0; i <= rounds; i++)); do
+	round $i
+done
