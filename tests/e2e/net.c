@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -168,8 +169,10 @@ static int serve(const char *port)
 	int tcp = listen_on(SOCK_STREAM, port), udp = listen_on(SOCK_DGRAM, port), one = 1;
 
 	signal(SIGCHLD, SIG_IGN);
-	if (fork() == 0)
+	if (fork() == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		serve_datagrams(udp);
+	}
 	printf("serving\n");
 	fflush(stdout);
 	for (;;) {

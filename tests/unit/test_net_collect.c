@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What is found in a network namespace, and how a tap is put beside an interface. Each test has a
+ * namespace of its own, laid out by ip(8); without the rights for that, or without veth in the
+ * kernel, they are skipped.
+ */
+#include "unit.h"
+
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/agent_proto.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/netlink.h"
+#include "net_collect.h"
+#include "net_redirect.h"
+
+struct fixture {
+	struct netlink nl;
+	struct net_found found;
+	struct error *err;
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	log_init("test", -1, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
+	f->nl.fd = -1;
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	net_found_release(&f->found);
+	netlink_close(&f->nl);
+	error_free(&f->err);
+	free(f);
+	return 0;
+}
+
+/* A namespace with eth0, whose other end is `peer`. */
+static void lay_out(struct fixture *f, const char *commands)
+{
+	if (unshare(CLONE_NEWNET) < 0 ||
+	    system("ip link add name eth0 type veth peer name peer 2> /dev/null && "
+		   "ip link set peer up && "
+		   "ip link set eth0 address 02:00:00:00:00:07 mtu 1400 up"))
+		skip();
+	assert_int_equal(system(commands), 0);
+	assert_int_equal(netlink_open(&f->nl, NULL), 0);
+}
+
+static bool has_address(const struct agent_interface *in, uint8_t family, const uint8_t *bytes,
+			uint8_t prefix)
+{
+	for (size_t i = 0; i < in->num_addresses; i++)
+		if (in->addresses[i].local.family == family && in->addresses[i].prefix == prefix &&
+		    !memcmp(in->addresses[i].local.bytes, bytes, family == AF_INET ? 4 : 16))
+			return true;
+	return false;
+}
+
+static const struct agent_interface *interface_named(const struct net_found *found,
+						     const char *name)
+{
+	for (size_t i = 0; i < found->count; i++)
+		if (!strcmp(found->interfaces[i].name, name))
+			return &found->interfaces[i];
+	fail_msg("no interface %s", name);
+	return NULL;
+}
+
+static void an_interface_is_described(void **state)
+{
+	static const uint8_t v4[] = { 10, 1, 2, 3 }, v6[16] = { 0xfd, 1, [15] = 3 };
+	static const uint8_t gateway[] = { 10, 1, 2, 1 }, far[] = { 10, 9, 0, 0 };
+	const struct agent_interface *in;
+	struct fixture *f = *state;
+
+	lay_out(f, "ip address add 10.1.2.3/24 broadcast + dev eth0 && "
+		   "ip address add fd01::3/64 dev eth0 nodad && "
+		   "ip route add default via 10.1.2.1 metric 77 && "
+		   "ip route add 10.9.0.0/16 via 10.1.2.1 dev eth0 mtu 1300 && "
+		   "ip route add blackhole 10.8.0.0/16 && "
+		   "ip route add 10.7.0.0/16 dev eth0 table 99 && "
+		   "ip neigh add 10.1.2.9 lladdr 02:00:00:00:00:09 dev eth0 nud permanent");
+	assert_int_equal(net_collect(&f->nl, &f->found, &f->err), 0);
+	assert_int_equal(f->found.count, 2);
+	assert_true(f->found.veth);
+	in = interface_named(&f->found, "eth0");
+	assert_int_equal(in->mtu, 1400);
+	assert_int_equal(in->mac[5], 7);
+	assert_true(has_address(in, AF_INET, v4, 24));
+	assert_true(has_address(in, AF_INET6, v6, 64));
+	assert_int_equal(in->num_routes, 2);
+	for (size_t i = 0; i < 2; i++) {
+		const struct agent_route *r = &in->routes[i];
+
+		assert_memory_equal(r->gateway.bytes, gateway, 4);
+		if (r->destination.family) {
+			assert_memory_equal(r->destination.bytes, far, 4);
+			assert_int_equal(r->prefix, 16);
+			assert_true(r->metrics_len > 0);
+		} else {
+			assert_int_equal(r->priority, 77);
+		}
+	}
+	assert_int_equal(in->num_neighbours, 1);
+	assert_int_equal(in->neighbours[0].mac[5], 9);
+	for (size_t i = 0; i < in->num_sysctls; i++)
+		assert_string_equal(in->sysctls[i].value[0] ? "" : "empty", "");
+}
+
+static void what_is_down_or_no_ethernet_is_left_out(void **state)
+{
+	struct fixture *f = *state;
+
+	lay_out(f, "ip link add name down type veth peer name other && ip link set peer down && "
+		   "ip link set lo up");
+	assert_int_equal(net_collect(&f->nl, &f->found, &f->err), 0);
+	assert_int_equal(f->found.count, 1);
+	assert_string_equal(f->found.interfaces[0].name, "eth0");
+}
+
+static void an_empty_namespace_has_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	if (unshare(CLONE_NEWNET) < 0)
+		skip();
+	assert_int_equal(netlink_open(&f->nl, NULL), 0);
+	assert_int_equal(net_collect(&f->nl, &f->found, &f->err), 0);
+	assert_int_equal(f->found.count, 0);
+	assert_int_equal(net_collect_default(&f->nl, &f->found, &f->err), 0);
+	assert_int_equal(f->found.count, 0);
+}
+
+static void more_interfaces_than_a_guest_has_are_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	lay_out(f, "for i in 1 2 3; do ip link add name a$i type veth peer name b$i && "
+		   "ip link set a$i up && ip link set b$i up; done");
+	assert_int_equal(net_collect(&f->nl, &f->found, &f->err), -1);
+	assert_non_null(strstr(error_msg(f->err), "more than 4 networks"));
+	assert_int_equal(f->found.count, 0);
+}
+
+static void a_route_by_several_ways_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	lay_out(f, "ip address add 10.1.2.3/24 dev eth0 && "
+		   "ip route add 10.9.0.0/16 nexthop via 10.1.2.1 nexthop via 10.1.2.2");
+	assert_int_equal(net_collect(&f->nl, &f->found, &f->err), -1);
+	assert_non_null(strstr(error_msg(f->err), "several ways"));
+}
+
+static void only_the_default_interface_of_a_host_is_found(void **state)
+{
+	struct fixture *f = *state;
+
+	lay_out(f, "ip address add 10.1.2.3/24 dev eth0 && ip address add 10.2.2.3/24 dev peer && "
+		   "ip route add default via 10.2.2.1 metric 50 && "
+		   "ip route add default via 10.1.2.1 metric 20");
+	assert_int_equal(net_collect_default(&f->nl, &f->found, &f->err), 0);
+	assert_int_equal(f->found.count, 1);
+	assert_string_equal(f->found.interfaces[0].name, "eth0");
+	assert_int_equal(f->found.interfaces[0].num_addresses, 1);
+	assert_int_equal(f->found.interfaces[0].num_routes, 1);
+}
+
+static void a_tap_lives_as_long_as_its_descriptor(void **state)
+{
+	struct fixture *f = *state;
+	int tap, fd;
+
+	if (access("/dev/net/tun", R_OK | W_OK) < 0)
+		skip();
+	lay_out(f, "true");
+	assert_int_equal(net_collect(&f->nl, &f->found, &f->err), 0);
+	fd = net_tap_create(&f->nl, f->found.ifindex[0], 1400, &tap, &f->err);
+	if (fd < 0)
+		skip(); /* no rights to make one here */
+	assert_int_equal(system("ip -o link | grep -q 'krun-tap.*mtu 1400.*state'"), 0);
+	/* where a guest is connected no second one is */
+	assert_int_equal(net_collect(&f->nl, &f->found, &f->err), -1);
+	assert_non_null(strstr(error_msg(f->err), "a microVM is connected"));
+	f->found.joined = true;
+	assert_int_equal(net_collect(&f->nl, &f->found, NULL), 0);
+	assert_int_equal(f->found.count, 2);
+	close(fd);
+	assert_int_equal(system("! ip -o link | grep -q krun-tap"), 0);
+}
+
+static void names_of_taps(void **state)
+{
+	(void)state;
+	assert_true(net_tap_is_ours("krun-tap7"));
+	assert_false(net_tap_is_ours("tap7"));
+	assert_false(net_tap_is_ours("eth0"));
+}
+
+static void a_request_that_is_too_long_fails(void **state)
+{
+	const struct rtmsg rt = { 0 };
+	struct netlink nl = { .fd = -1 };
+	struct netlink_request req;
+	char big[3000] = { 0 };
+
+	(void)state;
+	netlink_begin(&req, RTM_GETROUTE, 0, &rt, sizeof(rt));
+	netlink_put(&req, 1, big, sizeof(big));
+	assert_false(req.failed);
+	netlink_put(&req, 1, big, sizeof(big));
+	assert_true(req.failed);
+	netlink_put_u32(&req, 1, 5);
+	assert_int_equal(netlink_do(&nl, &req), -E2BIG);
+}
+
+static void attributes_are_read_within_their_message(void **state)
+{
+	struct {
+		struct nlmsghdr h;
+		struct rtmsg rt;
+		struct rtattr a;
+		uint32_t value;
+		struct rtattr broken;
+	} msg = {
+		.h = { .nlmsg_len = sizeof(msg) },
+		.a = { .rta_len = 8, .rta_type = RTA_OIF }, .value = 7,
+		.broken = { .rta_len = 400, .rta_type = RTA_IIF },
+	};
+	const struct rtattr *tb[RTA_MAX + 1];
+
+	(void)state;
+	netlink_attrs(&msg.h, sizeof(msg.rt), tb, RTA_MAX + 1);
+	assert_int_equal(netlink_u32(tb[RTA_OIF]), 7);
+	assert_null(tb[RTA_IIF]);
+	assert_int_equal(netlink_u32(NULL), 0);
+	assert_null(netlink_str(NULL));
+	msg.h.nlmsg_len = sizeof(msg.h) + sizeof(msg.rt) - 1;
+	netlink_attrs(&msg.h, sizeof(msg.rt), tb, RTA_MAX + 1);
+	assert_null(tb[RTA_OIF]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		T(an_interface_is_described),
+		T(what_is_down_or_no_ethernet_is_left_out),
+		T(an_empty_namespace_has_nothing),
+		T(more_interfaces_than_a_guest_has_are_refused),
+		T(a_route_by_several_ways_is_refused),
+		T(only_the_default_interface_of_a_host_is_found),
+		T(a_tap_lives_as_long_as_its_descriptor),
+		T(names_of_taps),
+		T(a_request_that_is_too_long_fails),
+		T(attributes_are_read_within_their_message),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
