@@ -59,14 +59,15 @@ static int spawn_render_server(struct launch *l, int server_fd, struct error **e
 static int spawn_worker(struct launch *l, int vhost_user, int render_server, struct error **err)
 {
 	static const char *const levels[] = { "error", "warning", "info", "debug" };
-	char window[64], level[64];
-	const char *argv[] = { GPU_PROGRAM, "--vhost-user-fd=3", "--render-server-fd=4", window,
+	char window[64], bytes[64], level[64];
+	const char *argv[] = { GPU_PROGRAM, "--vhost-user-fd=3", "--render-server-fd=4", window, bytes,
 			       level, l->app->log_format == LOG_FORMAT_JSON ? "--log-format=json" :
 									      "--log-format=text",
 			       NULL };
 	struct spawn s = { .argv = argv, .netns_fd = -1, .new_session = true };
 
 	snprintf(window, sizeof(window), "--window=%llu", (unsigned long long)l->size.gpu_window);
+	snprintf(bytes, sizeof(bytes), "--max-bytes=%llu", (unsigned long long)l->size.gpu_bytes);
 	snprintf(level, sizeof(level), "--log-level=%s", levels[l->app->log_level]);
 	s.fds[s.num_fds++] = (struct spawn_fd){ vhost_user, GPU_VHOST_USER_FD };
 	s.fds[s.num_fds++] = (struct spawn_fd){ render_server, GPU_RENDER_SERVER_FD };

@@ -31,6 +31,8 @@
 /* Address space, not memory: what Vulkan maps at one time. */
 #define GPU_WINDOW (16ull << 30)
 
+#define GPU_BYTES_DEFAULT (64ull << 30)
+
 static int size_annotation(const struct oci_spec *spec, const char *key, uint64_t min, uint64_t max,
 			   uint64_t *out, struct error **err)
 {
@@ -129,8 +131,15 @@ static int size_vcpus(const struct oci_spec *spec, struct launch_size *size, str
 
 int launch_size(const struct oci_spec *spec, bool gpu, struct launch_size *size, struct error **err)
 {
+	uint64_t mib = 0;
+
 	if (size_ram(spec, size, err) < 0 || size_vcpus(spec, size, err) < 0)
 		return -1;
+	size->gpu_bytes = GPU_BYTES_DEFAULT;
+	if (size_annotation(spec, "krun-gpu.memory_mib", 1, 1 << 24, &mib, err) < 0)
+		return -1;
+	if (mib)
+		size->gpu_bytes = mib * MIB;
 	size->gpu_window = gpu ? GPU_WINDOW : 0;
 	size->room = HOST_ROOM + (gpu ? HOST_GPU_ROOM : 0);
 	return 0;

@@ -14,10 +14,12 @@ struct launch_size {
 	uint32_t vcpus;
 	uint64_t room;	     /* bytes for the host's own processes, beside the microVM */
 	uint64_t gpu_window; /* bytes of address space for the GPU's host-visible memory; 0: no GPU */
+	uint64_t gpu_bytes;  /* of memory that the guest may make with the GPU */
 };
 
 /**
- * launch_size() - from linux.resources and the annotations krun.ram_mib and krun.cpus
+ * launch_size() - from linux.resources and the annotations krun.ram_mib, krun.cpus and
+ * krun-gpu.memory_mib
  *
  * RAM is the container's memory limit and what the guest kernel needs beside it, else 2 GiB.
  * Virtual CPUs are the quota rounded up, else the cpuset's size, else the host's. Annotations go

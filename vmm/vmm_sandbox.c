@@ -67,6 +67,7 @@ static const struct sandbox_rule rules[] = {
 	ALLOW("lseek", "size of a dma-buf that a worker has mapped"),
 	ALLOW("close", "connections, streams, received fds"),
 	ALLOW("dup", "streams of an exec"),
+	ALLOW("timerfd_settime", "is a worker that leaves kicks unread alive?"),
 	ALLOW("eventfd2", "rings of a worker that is started again"),
 	ALLOW_ARG("socketpair", 0, AF_UNIX, "streams inside this process"),
 	ALLOW("pipe2", "streams inside this process"),

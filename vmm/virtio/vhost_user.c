@@ -11,7 +11,8 @@
  *
  * A worker is our own program, but it is the first to fall to a hostile guest: nothing it says is
  * trusted, and one that breaks the protocol, falls silent or dies is reported once and not spoken to
- * again.
+ * again. Without its files or its network a guest is lost; a GPU it can do without: its queues are
+ * served from here then (gpu_orphan.c), with the chains that the worker had (worker_guard.c).
  */
 #include "vmm/virtio/vhost_user.h"
 
@@ -34,9 +35,12 @@
 #include "base/log.h"
 #include "vmm/event_loop.h"
 #include "vmm/shm_window.h"
+#include "vmm/virtio/gpu_orphan.h"
 #include "vmm/virtio/vhost_user_link.h"
+#include "vmm/virtio/worker_guard.h"
 
 #define VHOST_USER_NUM_QUEUES 2
+#define VHOST_USER_GPU_QUEUE_SIZE 256
 
 /* What is passed on between driver and worker whatever the device; the rest is not understood. */
 #define VHOST_USER_RING_FEATURES                                                  \
@@ -64,6 +68,8 @@ struct vhost_user_device {
 		struct virtio_net_config net;
 	} config;
 	uint64_t own_features; /* not the worker's business */
+	struct worker_guard *guard; /* owned; the GPU's only, when its worker keeps notes */
+	struct gpu_orphan orphan;   /* in use when the guard is there and the worker dead */
 };
 
 static struct vhost_user_device *vhost_user_of(struct virtio_device *dev)
@@ -75,11 +81,24 @@ static void vhost_user_close(struct vhost_user_device *vu)
 {
 	event_loop_remove(vu->loop, &vu->sock_src);
 	event_loop_remove(vu->loop, &vu->backend_src);
+	if (vu->guard)
+		worker_guard_stop(vu->guard);
 	vhost_user_link_close(&vu->link);
-	if (vu->window)
-		shm_window_clear(vu->window);
 	vu->dead = true;
 	vu->started = 0;
+}
+
+/* From now on the device is served here; @first: the worker may have had chains. */
+static void vhost_user_orphan(struct vhost_user_device *vu, bool first)
+{
+	uint16_t taken[VHOST_USER_NUM_QUEUES][VHOST_USER_GPU_QUEUE_SIZE];
+	uint16_t *const heads[VHOST_USER_NUM_QUEUES] = { taken[0], taken[1] };
+	unsigned int counts[VHOST_USER_NUM_QUEUES] = { 0 };
+
+	for (unsigned int i = 0; first && i < VHOST_USER_NUM_QUEUES; i++)
+		if (vu->dev.queues[i].ready)
+			counts[i] = worker_guard_inherit(vu->guard, i, &vu->dev.queues[i], taken[i]);
+	gpu_orphan_start(&vu->orphan, &vu->dev, vu->loop, heads, counts);
 }
 
 static const char *vhost_user_reason(int error)
@@ -104,6 +123,14 @@ static void vhost_user_died(struct vhost_user_device *vu, int error)
 	if (vu->dead)
 		return;
 	vhost_user_close(vu);
+	if (vu->guard && vu->dev.active) {
+		log_warning("the GPU is lost to this container: its worker: %s",
+			    vhost_user_reason(error));
+		vhost_user_orphan(vu, true);
+		return;
+	}
+	if (vu->window)
+		shm_window_clear(vu->window);
 	virtio_device_needs_reset(&vu->dev, "its worker is gone");
 	vu->host.died(vu->host.data, vu->dev.ops->name, vhost_user_reason(error));
 }
@@ -244,6 +271,19 @@ static int vhost_user_start_queue(struct vhost_user_device *vu, unsigned int i)
 	return r;
 }
 
+/* Before the rings start: the notes begin empty. */
+static void vhost_user_guard(struct vhost_user_device *vu)
+{
+	int kicks[VHOST_USER_NUM_QUEUES];
+	uint32_t ready = 0;
+
+	for (unsigned int i = 0; i < VHOST_USER_NUM_QUEUES; i++) {
+		kicks[i] = virtio_device_kick_fd(&vu->dev, i);
+		ready |= vu->dev.queues[i].ready ? 1u << i : 0;
+	}
+	worker_guard_start(vu->guard, kicks, ready);
+}
+
 static int vhost_user_activate(struct virtio_device *dev)
 {
 	struct vhost_user_device *vu = vhost_user_of(dev);
@@ -251,12 +291,18 @@ static int vhost_user_activate(struct virtio_device *dev)
 				  1ull << VHOST_USER_F_PROTOCOL_FEATURES;
 	int r;
 
+	if (vu->dead && vu->guard) {
+		vhost_user_orphan(vu, false);
+		return 0;
+	}
 	if (vu->dead)
 		return -EPIPE;
 	r = vhost_user_link_request(&vu->link, VHOST_USER_SET_FEATURES, &features,
 				    sizeof(features), NULL, 0);
 	if (r == 0)
 		r = vhost_user_set_mem_table(vu);
+	if (r == 0 && vu->guard)
+		vhost_user_guard(vu);
 	for (unsigned int i = 0; r == 0 && i < dev->ops->num_queues; i++)
 		if (dev->queues[i].ready)
 			r = vhost_user_start_queue(vu, i);
@@ -270,6 +316,9 @@ static void vhost_user_reset(struct virtio_device *dev)
 	struct vhost_user_device *vu = vhost_user_of(dev);
 	int r = 0;
 
+	gpu_orphan_stop(&vu->orphan);
+	if (vu->guard)
+		worker_guard_stop(vu->guard);
 	for (unsigned int i = 0; r == 0 && i < dev->ops->num_queues; i++) {
 		struct vhost_user_vring_state state = { .index = i };
 
@@ -281,9 +330,11 @@ static void vhost_user_reset(struct virtio_device *dev)
 						  sizeof(state), &state, sizeof(state));
 	}
 	vu->started = 0;
-	if (r < 0)
+	if (r < 0 && vu->guard)
+		vhost_user_close(vu); /* the driver that comes next is served without it */
+	else if (r < 0)
 		vhost_user_died(vu, r);
-	else if (vu->window)
+	if (vu->window)
 		shm_window_clear(vu->window);
 }
 
@@ -298,12 +349,36 @@ static void vhost_user_destroy(struct virtio_device *dev)
 	struct vhost_user_device *vu = vhost_user_of(dev);
 
 	vhost_user_close(vu);
+	gpu_orphan_stop(&vu->orphan);
+	worker_guard_free(vu->guard);
+	if (vu->window)
+		shm_window_clear(vu->window);
 	for (unsigned int i = 0; i < VHOST_USER_NUM_QUEUES; i++) {
 		event_loop_remove(vu->loop, &vu->err_src[i]);
 		if (vu->err_fd[i] >= 0)
 			close(vu->err_fd[i]);
 	}
 	free(vu);
+}
+
+static void vhost_user_silent(void *data)
+{
+	vhost_user_died(data, -ETIMEDOUT);
+}
+
+/* A worker that keeps notes gets the memory for them. */
+static int vhost_user_set_inflight(struct vhost_user_device *vu)
+{
+	struct vhost_user_inflight inflight;
+
+	if (!(vu->link.protocol_features & 1ull << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
+		return 0;
+	vu->guard = worker_guard_create(vu->loop, VHOST_USER_GPU_QUEUE_SIZE, vhost_user_silent, vu);
+	if (!vu->guard)
+		return -ENOMEM;
+	inflight = worker_guard_describe(vu->guard);
+	return vhost_user_link_request(&vu->link, VHOST_USER_SET_INFLIGHT_FD, &inflight,
+				       sizeof(inflight), &vu->guard->memfd, 1);
 }
 
 /* Agree on the protocol's features; with a window, get the channel for the worker's requests. */
@@ -323,7 +398,7 @@ static int vhost_user_set_up_protocol(struct vhost_user_device *vu)
 	if (vu->window) {
 		if (~offered & backend)
 			return -EOPNOTSUPP;
-		wanted |= backend;
+		wanted |= backend | 1ull << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD;
 	}
 	wanted &= offered;
 	r = vhost_user_link_request(&vu->link, VHOST_USER_SET_PROTOCOL_FEATURES, &wanted,
@@ -338,7 +413,7 @@ static int vhost_user_set_up_protocol(struct vhost_user_device *vu)
 	vu->link.backend_sock = pair[0];
 	r = vhost_user_link_request(&vu->link, VHOST_USER_SET_BACKEND_REQ_FD, NULL, 0, &pair[1], 1);
 	close(pair[1]);
-	return r;
+	return r == 0 ? vhost_user_set_inflight(vu) : r;
 }
 
 /* First talk with the worker: what can it do? */
@@ -450,7 +525,7 @@ static const struct virtio_device_ops vhost_user_gpu_ops = {
 	.name = "gpu",
 	.device_id = VIRTIO_ID_GPU,
 	.num_queues = VHOST_USER_NUM_QUEUES, /* control, cursor */
-	.queue_max_size = 256,
+	.queue_max_size = VHOST_USER_GPU_QUEUE_SIZE,
 	.config_size = sizeof(struct virtio_gpu_config),
 	.features = 1ull << VIRTIO_GPU_F_VIRGL | 1ull << VIRTIO_GPU_F_RESOURCE_UUID |
 		    1ull << VIRTIO_GPU_F_RESOURCE_BLOB | 1ull << VIRTIO_GPU_F_CONTEXT_INIT,

@@ -23,6 +23,7 @@ enum vhost_user_protocol_feature {
 	VHOST_USER_PROTOCOL_F_BACKEND_REQ = 5,
 	VHOST_USER_PROTOCOL_F_CONFIG = 9,
 	VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD = 10,
+	VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD = 12,
 	VHOST_USER_PROTOCOL_F_RESET_DEVICE = 13,
 	VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
 	VHOST_USER_PROTOCOL_F_STATUS = 16,
@@ -50,6 +51,7 @@ enum vhost_user_request {
 	VHOST_USER_SET_BACKEND_REQ_FD = 21,    /* empty, an fd */
 	VHOST_USER_GET_CONFIG = 24,	       /* struct vhost_user_config, both ways */
 	VHOST_USER_SET_CONFIG = 25,
+	VHOST_USER_SET_INFLIGHT_FD = 32,      /* struct vhost_user_inflight, an fd */
 	VHOST_USER_RESET_DEVICE = 34,	      /* empty */
 	VHOST_USER_GET_MAX_MEM_SLOTS = 36,    /* reply: u64 */
 	VHOST_USER_ADD_MEM_REG = 37,	      /* u64 padding, struct vhost_user_region, an fd */
@@ -110,6 +112,39 @@ struct vhost_user_config {
 	uint32_t flags;
 	uint8_t region[VHOST_USER_MAX_CONFIG];
 } __attribute__((packed));
+
+/* Which chains the back end has, in memory that both share: one region a queue, each at a multiple
+ * of 64 bytes (split rings, version 1). */
+struct vhost_user_inflight {
+	uint64_t mmap_size;
+	uint64_t mmap_offset;
+	uint16_t num_queues;
+	uint16_t queue_size;
+	uint32_t padding;
+};
+
+struct vhost_user_inflight_desc {
+	uint8_t inflight; /* 1: the chain that begins here is with the back end */
+	uint8_t padding[5];
+	uint16_t next;
+	uint64_t counter;
+};
+
+struct vhost_user_inflight_queue {
+	uint64_t features;
+	uint16_t version;
+	uint16_t desc_num;
+	uint16_t last_batch_head; /* the chain that is returned, or was returned last */
+	uint16_t used_idx;	  /* of the used ring, when that had been noted */
+	struct vhost_user_inflight_desc desc[];
+};
+
+/* Not the protocol's: the last 8 bytes of the shared memory, by which our front end sees whether
+ * our back end runs. The back end answers by storing what was asked. */
+struct vhost_user_pulse {
+	uint32_t asked; /* a futex */
+	uint32_t answered;
+};
 
 #define VHOST_USER_MMAP_WRITABLE 1ull
 

@@ -175,9 +175,36 @@ static int virtqueue_break(struct virtqueue *vq)
 	return -EPROTO;
 }
 
+int virtqueue_chain_at(const struct virtqueue *vq, uint16_t head, struct virtq_chain *chain)
+{
+	if (!vq->ready || head >= vq->size)
+		return -EPROTO;
+	chain->head = head;
+	chain->num_readable = chain->num_writable = 0;
+	chain->readable_len = chain->writable_len = 0;
+	chain->read_pos = chain->write_pos = 0;
+	chain->read_cursor = chain->write_cursor = (struct chain_cursor){ 0 };
+	if (chain_gather(vq, chain))
+		return -EPROTO;
+	chain->write_cursor.iov = chain->num_readable;
+	return 0;
+}
+
+uint16_t virtqueue_used_idx(const struct virtqueue *vq)
+{
+	return vq->ready ? le16toh(__atomic_load_n(&vq->used_ring->idx, __ATOMIC_RELAXED)) : 0;
+}
+
+void virtqueue_go_on(struct virtqueue *vq, uint16_t last_avail, uint16_t used_idx)
+{
+	vq->last_avail = last_avail;
+	vq->used_idx = used_idx;
+	vq->signalled_valid = false;
+}
+
 int virtqueue_pop_chain(struct virtqueue *vq, struct virtq_chain *chain)
 {
-	uint16_t waiting;
+	uint16_t waiting, head;
 
 	if (!vq->ready || vq->broken)
 		return 0;
@@ -186,17 +213,10 @@ int virtqueue_pop_chain(struct virtqueue *vq, struct virtq_chain *chain)
 		return 0;
 	if (waiting > vq->size)
 		return virtqueue_break(vq);
-	chain->head = le16toh(__atomic_load_n(&vq->avail_ring->ring[vq->last_avail % vq->size],
-					      __ATOMIC_RELAXED));
-	if (chain->head >= vq->size)
+	head = le16toh(__atomic_load_n(&vq->avail_ring->ring[vq->last_avail % vq->size],
+				       __ATOMIC_RELAXED));
+	if (virtqueue_chain_at(vq, head, chain) < 0)
 		return virtqueue_break(vq);
-	chain->num_readable = chain->num_writable = 0;
-	chain->readable_len = chain->writable_len = 0;
-	chain->read_pos = chain->write_pos = 0;
-	chain->read_cursor = chain->write_cursor = (struct chain_cursor){ 0 };
-	if (chain_gather(vq, chain))
-		return virtqueue_break(vq);
-	chain->write_cursor.iov = chain->num_readable;
 	vq->last_avail++;
 	return 1;
 }

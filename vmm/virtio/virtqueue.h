@@ -79,6 +79,19 @@ void virtqueue_stop(struct virtqueue *vq);
  */
 int virtqueue_pop_chain(struct virtqueue *vq, struct virtq_chain *chain);
 
+/**
+ * virtqueue_chain_at() - the chain that begins at @head, which was popped by somebody before
+ *
+ * Return: 0, or -EPROTO for a malformed one.
+ */
+int virtqueue_chain_at(const struct virtqueue *vq, uint16_t head, struct virtq_chain *chain);
+
+/** virtqueue_used_idx() - where the used ring itself says that it is */
+uint16_t virtqueue_used_idx(const struct virtqueue *vq);
+
+/** virtqueue_go_on() - go on for another process that ran this queue */
+void virtqueue_go_on(struct virtqueue *vq, uint16_t last_avail, uint16_t used_idx);
+
 /** virtqueue_unpop() - give back the chain popped last, nothing of it used: it is popped again */
 void virtqueue_unpop(struct virtqueue *vq);
 

@@ -306,11 +306,10 @@ static void gpu_reset(struct gpu_device *dev)
 static void gpu_queue_kick(void *data, struct vhu *vhu, unsigned int index)
 {
 	struct gpu_device *dev = data;
-	struct virtqueue *vq = vhu_queue(vhu, index);
 	int r;
 
 	gpu_reset(dev);
-	while ((r = virtqueue_pop_chain(vq, &dev->chain)) > 0) {
+	while ((r = vhu_pop(vhu, index, &dev->chain)) > 0) {
 		if (index == GPU_QUEUE_CONTROL)
 			gpu_handle_control(dev);
 		else
@@ -348,6 +347,7 @@ const struct vhu_ops gpu_device_ops = {
 	.features = 1ull << VIRTIO_GPU_F_VIRGL | 1ull << VIRTIO_GPU_F_RESOURCE_UUID |
 		    1ull << VIRTIO_GPU_F_RESOURCE_BLOB | 1ull << VIRTIO_GPU_F_CONTEXT_INIT,
 	.backend_channel = true,
+	.inflight = true,
 	.queue_kick = gpu_queue_kick,
 	.queue_stop = gpu_queue_stop,
 	.woken = gpu_woken,

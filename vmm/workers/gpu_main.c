@@ -162,7 +162,7 @@ int main(int argc, char **argv)
 		.render_server_fd = -1,
 		.window = 8ull << 30,
 		.max_bytes = 64ull << 30,
-		.timeout_s = 60,
+		.timeout_s = 20,
 		.log_level = LOG_LEVEL_WARNING,
 	};
 	cleanup_error struct error *err = NULL;

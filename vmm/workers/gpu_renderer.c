@@ -30,7 +30,7 @@
 #include "base/log.h"
 
 #define CAPSET_VENUS 4
-#define GRACE_SECONDS 10
+#define GRACE_SECONDS 5
 #define WATCHDOG_SIGNAL SIGALRM
 
 /* What the signal handler looks at. */

@@ -308,11 +308,22 @@ static void vhu_signal(int fd)
 		return;
 }
 
+int vhu_pop(struct vhu *vhu, unsigned int index, struct virtq_chain *chain)
+{
+	int r = virtqueue_pop_chain(&vhu->queues[index].vq, chain);
+
+	if (r > 0)
+		vhu_inflight_taken(vhu, index, chain->head);
+	return r;
+}
+
 void vhu_push(struct vhu *vhu, unsigned int index, uint16_t head, uint32_t len)
 {
 	struct vhu_queue *q = &vhu->queues[index];
 
+	vhu_inflight_returning(vhu, index, head);
 	virtqueue_push(&q->vq, head, len);
+	vhu_inflight_returned(vhu, index, head);
 	if (virtqueue_should_notify(&q->vq))
 		vhu_signal(q->call_fd);
 }

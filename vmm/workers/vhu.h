@@ -30,6 +30,7 @@ struct vhu_ops {
 	uint64_t features;	    /* of the virtio device; VERSION_1, EVENT_IDX, INDIRECT_DESC,
 				     * and VHOST_USER_F_PROTOCOL_FEATURES are added */
 	bool backend_channel;	    /* offers BACKEND_REQ, BACKEND_SEND_FD and SHMEM */
+	bool inflight;		    /* offers INFLIGHT_SHMFD: chains are popped by vhu_pop() */
 	/* Configuration space for GET_CONFIG; NULL: not offered (our VMM answers itself). */
 	size_t (*get_config)(void *data, void *buf, size_t size);
 	/* The queue was kicked, or enabled with chains waiting: pop until none is left. A worker
@@ -61,6 +62,9 @@ void vhu_unwatch_fd(struct vhu *vhu, int fd);
 
 /** vhu_queue() - the virtqueue, for virtqueue_pop_chain(); ready only between kick and stop */
 struct virtqueue *vhu_queue(struct vhu *vhu, unsigned int index);
+
+/** vhu_pop() - virtqueue_pop_chain(), noted for the front end */
+int vhu_pop(struct vhu *vhu, unsigned int index, struct virtq_chain *chain);
 
 /** vhu_push() - virtqueue_push() and, when the driver wants it, the call eventfd */
 void vhu_push(struct vhu *vhu, unsigned int index, uint16_t head, uint32_t len);

@@ -60,6 +60,8 @@ static uint64_t vhu_offered_protocol_features(const struct vhu *vhu)
 		f |= VHU_BIT(VHOST_USER_PROTOCOL_F_BACKEND_REQ) |
 		     VHU_BIT(VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD) |
 		     VHU_BIT(VHOST_USER_PROTOCOL_F_SHMEM);
+	if (vhu->ops->inflight)
+		f |= VHU_BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD);
 	if (vhu->ops->get_config)
 		f |= VHU_BIT(VHOST_USER_PROTOCOL_F_CONFIG);
 	return f;
@@ -312,6 +314,15 @@ static int vhu_set_backend_req_fd(struct vhu *vhu, struct vhu_msg *msg)
 	return 0;
 }
 
+static int vhu_set_inflight_fd(struct vhu *vhu, struct vhu_msg *msg)
+{
+	if (!vhu->ops->inflight)
+		return -ENOTSUP;
+	if (msg->nfds != 1)
+		return -EPROTO;
+	return vhu_inflight_set(vhu, &msg->payload.inflight, msg->fds[0]);
+}
+
 static int vhu_get_config(struct vhu *vhu, struct vhu_msg *msg)
 {
 	struct vhost_user_config *c = &msg->payload.config;
@@ -363,6 +374,7 @@ static const struct vhu_handler vhu_handlers[] = {
 	[VHOST_USER_GET_QUEUE_NUM] = { vhu_get_queue_num, 0, false, true },
 	[VHOST_USER_SET_VRING_ENABLE] = { vhu_set_vring_enable, 8, false, false },
 	[VHOST_USER_SET_BACKEND_REQ_FD] = { vhu_set_backend_req_fd, 0, true, false },
+	[VHOST_USER_SET_INFLIGHT_FD] = { vhu_set_inflight_fd, 24, true, false },
 	[VHOST_USER_GET_CONFIG] = { vhu_get_config, VHU_SIZE_ANY, false, true },
 	[VHOST_USER_GET_SHMEM_CONFIG] = { vhu_get_shmem_config, 0, false, true },
 };

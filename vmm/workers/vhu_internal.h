@@ -35,6 +35,10 @@ struct vhu {
 	struct vhu_queue queues[VHU_MAX_QUEUES];
 	struct vhu_watch *watches; /* owned */
 	uint64_t next_watch_id;
+	/* SET_INFLIGHT_FD: the front end's memory, in which it sees our chains; NULL: none */
+	uint8_t *notes;
+	uint64_t notes_size;
+	uint16_t notes_queue_size, notes_queues;
 };
 
 /* Event numbers of the sources that are always there; watches are numbered from VHU_EVENT_WATCH. */
@@ -51,6 +55,15 @@ void vhu_queue_try_start(struct vhu *vhu, unsigned int index);
 void vhu_queue_stop(struct vhu *vhu, unsigned int index);
 void vhu_queue_set_kick(struct vhu *vhu, unsigned int index, int fd);
 uint64_t vhu_offered_features(const struct vhu *vhu);
+
+/* vhu_inflight.c */
+
+/** vhu_inflight_set() - map what SET_INFLIGHT_FD brought and start to answer the pulse */
+int vhu_inflight_set(struct vhu *vhu, const struct vhost_user_inflight *inflight, int fd);
+void vhu_inflight_taken(struct vhu *vhu, unsigned int index, uint16_t head);
+/** vhu_inflight_returning() - before, and vhu_inflight_returned() after it is in the used ring */
+void vhu_inflight_returning(struct vhu *vhu, unsigned int index, uint16_t head);
+void vhu_inflight_returned(struct vhu *vhu, unsigned int index, uint16_t head);
 
 /* vhu_frontend.c */
 

@@ -26,6 +26,7 @@ union vhu_payload {
 	struct vhost_user_config config;
 	struct vhu_shmem_config shmem;
 	struct vhost_user_mmap mmap;
+	struct vhost_user_inflight inflight;
 };
 
 /** struct vhu_msg - one message; fds that came with it are owned, close-on-exec */
