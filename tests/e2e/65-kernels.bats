@@ -18,8 +18,8 @@ load helpers
 		after=$(kprun demo sh -c "uname -r; echo file > /root/w && cat /root/w; exit 0")
 		[ "$before" != "${after%%[[:space:]]*}" ]
 		code=0
-		kprun demo sh -c "kill -9 \$\$" || code=$?
-		[ $code -eq 137 ]
+		kprun demo sh -c "exit 7" || code=$?
+		[ $code -eq 7 ]
 		printf "%s\n" "$after"'
 	[ "$status" -eq 0 ]
 	[[ ${lines[0]} =~ ^[0-9]+\.[0-9]+ ]]
