@@ -5,10 +5,6 @@
 
 bats_require_minimum_version 1.5.0
 
-# The emulated processor now and then loses a guest's state (doc/performance.md). A test that fails
-# is tried once more, on a cleaned host; one that fails twice has failed.
-BATS_TEST_RETRIES=${BATS_TEST_RETRIES:-1}
-
 # host SCRIPT [ARGUMENT]... - runs a bash script in the tested host, with prelude.sh before it.
 # LIMIT is its limit in seconds. With E2E_LOCAL set, this machine is the tested host.
 host() {
