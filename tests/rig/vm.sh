@@ -172,7 +172,14 @@ vm_wait() {
 # vm_complain - what its QEMU and its console have to say about why it failed.
 vm_complain() {
 	tail -n 20 "$vm_dir/qemu.log" >&2 || true
-	grep '^rig:' "$vm_dir/console.log" >&2 || tail -n 20 "$vm_dir/console.log" >&2 || true
+	tail -n 40 "$vm_dir/console.log" >&2 || true
+}
+
+# vm_died - whether it came up once and ended by itself; then says what is known of that.
+vm_died() {
+	grep -qs "^rig: ready" "$vm_dir/console.log" && ! vm_running || return 1
+	say "the emulated host \"$vm_name\" died:"
+	vm_complain
 }
 
 # vm_start - boots it, unless it is up already with the same options.
@@ -190,6 +197,7 @@ vm_start() {
 		exec 9>&-
 		return
 	fi
+	vm_died || true
 	rm -rf "$vm_dir"
 	mkdir -m 700 "$vm_dir"
 	vm_options_text > "$vm_dir/options"
@@ -214,7 +222,7 @@ vm_stop() {
 		vm_connect
 		"${vm_ssh[@]}" -O exit 127.0.0.1 2>/dev/null || true
 	fi
-	if vm_running; then
+	if ! vm_died && vm_running; then
 		pid=$(cat "$vm_dir/pid")
 		kill "$pid" 2>/dev/null || true
 		for ((i = 0; i < 50; i++)); do
