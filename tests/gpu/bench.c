@@ -3,11 +3,12 @@
  * How fast is this machine's Vulkan? A product of two matrices, which is the device's work alone,
  * and a stream of the smallest dispatches, each waited for, which is everything but that.
  *
- * Usage: bench [SIZE [DISPATCHES [DEVICE-NAME-PART]]]    (1024 and 10000 when not said)
+ * Usage: bench [SIZE [DISPATCHES [IDLE-SECONDS]]]    (1024, 10000 and 0 when not said)
  *
  * Prints, and exits with 0 when all results were right:
  *   matrix SIZE SECONDS                    the best of five, its submission and wait included
  *   dispatch COUNT MEAN MEDIAN P99         microseconds of vkQueueSubmit + vkWaitForFences
+ * Then it keeps its device for IDLE-SECONDS, in which nothing need be done for it.
  */
 #include <math.h>
 #include <stdarg.h>
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include <vulkan/vulkan.h>
 
 #include "count.comp.h"
@@ -69,26 +71,22 @@ static double now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-static void choose_device(struct bench *b, const char *part)
+static void choose_device(struct bench *b)
 {
 	const VkApplicationInfo app = { .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
 					.apiVersion = VK_API_VERSION_1_1 };
 	const VkInstanceCreateInfo info = { .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
 					    .pApplicationInfo = &app };
-	VkPhysicalDevice list[16];
 	VkPhysicalDeviceProperties props;
-	uint32_t count = 16;
+	uint32_t count = 1;
 	VkInstance instance;
+	VkResult r;
 
 	VK(vkCreateInstance(&info, NULL, &instance));
-	VK(vkEnumeratePhysicalDevices(instance, &count, list));
-	for (uint32_t i = 0; i < count && !b->phys; i++) {
-		vkGetPhysicalDeviceProperties(list[i], &props);
-		if (!part || strstr(props.deviceName, part))
-			b->phys = list[i];
-	}
-	if (!b->phys)
-		fail("no device%s%s", part ? " called " : "", part ? part : "");
+	r = vkEnumeratePhysicalDevices(instance, &count, &b->phys);
+	if ((r != VK_SUCCESS && r != VK_INCOMPLETE) || !count)
+		fail("no device (%d)", r);
+	vkGetPhysicalDeviceProperties(b->phys, &props);
 	printf("device %s\n", props.deviceName);
 }
 
@@ -323,15 +321,17 @@ int main(int argc, char **argv)
 	const uint32_t dispatches = argc > 2 ? (uint32_t)atoi(argv[2]) : 10000;
 
 	if (!b.n || b.n % TILE || b.n > 16384 || !dispatches)
-		fail("usage: bench [SIZE [DISPATCHES [DEVICE-NAME-PART]]]; SIZE by %us", TILE);
+		fail("usage: bench [SIZE [DISPATCHES [IDLE-SECONDS]]]; SIZE by %us", TILE);
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	choose_device(&b, argc > 3 ? argv[3] : NULL);
+	choose_device(&b);
 	create_device(&b);
 	create_set(&b);
 	create_buffers(&b);
 	bench_matrix(&b);
 	bench_dispatch(&b, dispatches);
 	VK(vkDeviceWaitIdle(b.dev));
+	if (argc > 3)
+		sleep((unsigned int)atoi(argv[3]));
 	vkDestroyDevice(b.dev, NULL);
 	return 0;
 }

@@ -83,3 +83,21 @@ after() {
 	[[ $output == *"ok 536870912 Virtio-GPU"* ]]
 	grep -qE '^[1-9][0-9]* [0-9]+$' <<< "$output"
 }
+
+# switches PID - how often its threads went to sleep and were woken, together.
+switches() {
+	cat /proc/"$1"/task/*/status | awk '/_ctxt_switches/ { n += $2 } END { print n }'
+}
+
+@test "while an application is idle our worker is not woken once in ten seconds" {
+	export -f switches
+	run end -- bash -c "$BUILD/tests/gpu/bench 64 100 30 > $BATS_TEST_TMPDIR/out & application=\$!
+		until grep -q ^dispatch $BATS_TEST_TMPDIR/out; do sleep 0.2; done
+		sleep 5
+		before=\$(switches \$KRUN_GPU_WORKER_PID)
+		sleep 10
+		after=\$(switches \$KRUN_GPU_WORKER_PID)
+		wait \$application && echo \"woken \$((after - before)) times\""
+	[ "$status" -eq 0 ]
+	[[ $output == *"woken 0 times"* ]]
+}

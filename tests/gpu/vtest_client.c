@@ -4,12 +4,13 @@
  *
  * Each message of the protocol becomes the commands that a guest's kernel would have given for the
  * same request of the same driver, in the same order: a blob is created, attached and mapped; a
- * submission is posted and not waited for, except for its fence. A protocol error or a command that
- * the worker refuses hangs up on the application, whose driver knows no other answer.
+ * submission is posted and not waited for, except for its fence. What the worker refuses fails as it
+ * would in a guest; a protocol error hangs up on the application.
  */
 #include "vtest_client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -213,6 +214,19 @@ static void blob_destroy(struct client *c, struct blob **at)
 	free(blob);
 }
 
+/* As in a guest: the blob is there, but mapping it fails. (Mesa's driver would not end when hung up
+ * on, but read for ever.) */
+static int refuse_blob(struct client *c, struct blob *blob)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	uint32_t id = blob->id;
+
+	free(blob);
+	if (fd < 0 || answer(c, VTEST_CREATE_BLOB, &id, 1) < 0)
+		return -1;
+	return answer_fd(c, fd);
+}
+
 static int on_create_blob(struct client *c)
 {
 	struct virtio_gpu_resource_create_blob req = {
@@ -231,15 +245,12 @@ static int on_create_blob(struct client *c)
 	if (!blob)
 		return -1;
 	blob->id = req.resource_id = vtest_front_new_resource(c->fe);
-	if (vtest_front_command(c->fe, &req, sizeof(req), NULL, 0) != VIRTIO_GPU_RESP_OK_NODATA) {
-		free(blob);
-		return -1;
-	}
+	if (vtest_front_command(c->fe, &req, sizeof(req), NULL, 0) != VIRTIO_GPU_RESP_OK_NODATA)
+		return refuse_blob(c, blob);
 	resource_command(c, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE, blob->id);
 	if (blob_map(c, blob, req.size) < 0) {
 		resource_command(c, VIRTIO_GPU_CMD_RESOURCE_UNREF, blob->id);
-		free(blob);
-		return -1;
+		return refuse_blob(c, blob);
 	}
 	blob->next = c->blobs;
 	c->blobs = blob;
@@ -255,10 +266,9 @@ static int on_resource_unref(struct client *c)
 
 	for (at = &c->blobs; *at && (*at)->id != c->body[0]; at = &(*at)->next)
 		;
-	if (!*at)
-		return -1;
-	blob_destroy(c, at);
-	return 0;
+	if (*at)
+		blob_destroy(c, at);
+	return 0; /* one that was refused is not there */
 }
 
 static int on_sync_create(struct client *c)
