@@ -36,6 +36,15 @@ after() {
 	[[ $output == *"ok 67108864 Virtio-GPU Venus (llvmpipe"* ]]
 }
 
+@test "a picture equals the one that the host's driver draws, pixel by pixel" {
+	VK_DRIVER_FILES=$(echo /usr/share/vulkan/icd.d/lvp_icd*.json) \
+		"$BUILD/tests/gpu/picture" "$BATS_TEST_TMPDIR/native.png"
+	run end -- "$BUILD/tests/gpu/picture" "$BATS_TEST_TMPDIR/venus.png"
+	[ "$status" -eq 0 ]
+	[[ $output == *"ok 320 240 "[1-9][0-9][0-9]*"Virtio-GPU Venus (llvmpipe"* ]]
+	cmp "$BATS_TEST_TMPDIR/native.png" "$BATS_TEST_TMPDIR/venus.png"
+}
+
 @test "four programs at once, each right, a context of the worker's each" {
 	run end -- bash -c 'for i in 1 2 3 4; do '"$BUILD"'/tests/gpu/compute 16 & done
 		for i in 1 2 3 4; do wait -n || exit; done'
