@@ -169,15 +169,15 @@ static void vcpu_pio(void *data, uint16_t port, void *buf, size_t len, bool writ
 static void vcpu_stopped(void *data, const char *why)
 {
 	struct machine *m = data;
-	const char *panic;
+	const char *words;
 
 	pthread_mutex_lock(&m->lock);
 	serial_flush(&m->serial);
-	panic = console_panic(m->console);
+	words = console_last_words(m->console);
 	if (why)
 		machine_stop(m, "%s", why);
-	else if (panic)
-		machine_stop(m, "the guest's kernel panicked: %s", panic);
+	else if (words)
+		machine_stop(m, "the guest stopped: %s", words);
 	else
 		machine_stop(m, "the guest stopped before the container's process ended");
 	pthread_mutex_unlock(&m->lock);

@@ -133,24 +133,24 @@ static void say(struct fake_driver *drv, uint64_t gpa, const char *text)
 	print(drv, gpa, (uint32_t)strlen(text));
 }
 
-static void test_console_panic(void **state)
+static void test_console_last_words(void **state)
 {
 	struct fake_driver *drv = *state;
 	uint64_t gpa = fake_driver_alloc(drv, 4096);
 	char longest[2000];
 
 	assert_int_equal(fake_driver_start(drv, console_create(&drv->mem, -1, NULL)), 0);
-	assert_null(console_panic(drv->dev));
+	assert_null(console_last_words(drv->dev));
 	memset(longest, 'x', sizeof(longest) - 1); /* cut, and forgotten with the line's end */
 	longest[sizeof(longest) - 1] = 0;
 	say(drv, gpa, longest);
-	say(drv, gpa, "\nno panic\n[1] Kernel panic - not ");
-	assert_null(console_panic(drv->dev));
+	say(drv, gpa, "\nno panic\nkrun-gpu-agent: warning: a small thing\n[1] Kernel panic - not ");
+	assert_null(console_last_words(drv->dev));
 	/* in two pieces, with bytes that a log must not see */
 	say(drv, gpa, "syncing: VFS:\033[31m no \200root\r\n");
-	assert_string_equal(console_panic(drv->dev), "VFS:[31m no root");
-	say(drv, gpa, "Kernel panic - not syncing: again\n");
-	assert_string_equal(console_panic(drv->dev), "VFS:[31m no root");
+	assert_string_equal(console_last_words(drv->dev), "Kernel panic - not syncing: VFS:[31m no root");
+	say(drv, gpa, "krun-gpu-agent: a consequence\n");
+	assert_string_equal(console_last_words(drv->dev), "Kernel panic - not syncing: VFS:[31m no root");
 }
 
 int main(void)
@@ -161,7 +161,7 @@ int main(void)
 		T(test_console),
 		T(test_console_limit),
 		T(test_console_without_fd),
-		T(test_console_panic),
+		T(test_console_last_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

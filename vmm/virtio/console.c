@@ -20,9 +20,11 @@
 #include "base/log.h"
 
 #define CONSOLE_LINE_MAX 160u
+#define AGENT_WARNING "krun-gpu-agent: warning: "
 #define CONSOLE_CHUNK 1024u /* not above PIPE_BUF */
 
-static const char panic_words[] = "Kernel panic - not syncing: ";
+/* How the lines begin that say why the guest is about to end. */
+static const char *const last_words[] = { "Kernel panic - not syncing: ", "krun-gpu-agent: " };
 
 enum { CONSOLE_QUEUE_RX, CONSOLE_QUEUE_TX, CONSOLE_NUM_QUEUES };
 
@@ -32,7 +34,7 @@ struct console {
 	size_t written; /* of CONSOLE_MAX_BYTES */
 	char line[CONSOLE_LINE_MAX]; /* the one that is not complete yet; cut at the array's end */
 	size_t len;
-	char panic[CONSOLE_LINE_MAX]; /* see console_panic() */
+	char last_words[CONSOLE_LINE_MAX]; /* see console_last_words() */
 };
 
 /* A pipe that polls writable takes PIPE_BUF bytes at once, even when it is in blocking mode. */
@@ -43,19 +45,22 @@ static bool console_can_write(const struct console *con)
 	return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
 }
 
-/* The first panic counts: a second one is about the first. */
+/* The first ones count: what follows is about them. */
 static void console_line(struct console *con)
 {
-	const char *words;
-
 	con->line[con->len] = 0;
 	con->len = 0;
-	words = strstr(con->line, panic_words);
-	if (words && !*con->panic)
-		strcpy(con->panic, words + sizeof(panic_words) - 1);
+	if (*con->last_words)
+		return;
+	for (size_t i = 0; i < sizeof(last_words) / sizeof(*last_words); i++) {
+		const char *words = strstr(con->line, last_words[i]);
+
+		if (words && strncmp(words, AGENT_WARNING, strlen(AGENT_WARNING)))
+			strcpy(con->last_words, words);
+	}
 }
 
-/* Look for a panic. What is kept is printable, whatever the guest writes. */
+/* Look for last words. What is kept is printable, whatever the guest writes. */
 static void console_scan(struct console *con, const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
@@ -169,9 +174,9 @@ struct virtio_device *console_create(const struct guest_memory *mem, int out_fd,
 	return &con->dev;
 }
 
-const char *console_panic(const struct virtio_device *dev)
+const char *console_last_words(const struct virtio_device *dev)
 {
 	const struct console *con = (const struct console *)dev;
 
-	return *con->panic ? con->panic : NULL;
+	return *con->last_words ? con->last_words : NULL;
 }

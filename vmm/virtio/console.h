@@ -20,11 +20,13 @@ struct virtio_device *console_create(const struct guest_memory *mem, int out_fd,
 				     struct error **err);
 
 /**
- * console_panic() - what the guest kernel said when it panicked; NULL: it has not
+ * console_last_words() - why the guest is about to end, as its kernel or its agent says; NULL: they
+ * have not said it
  *
- * The rest of the line behind "Kernel panic - not syncing:", of printable ASCII characters. It is
- * the guest's word: anything that runs there may have written it.
+ * A line that begins with "Kernel panic - not syncing: " or "krun-gpu-agent: " (and is no warning),
+ * without time stamps, of printable ASCII characters. It is the guest's word: anything that runs
+ * there may have written it.
  */
-const char *console_panic(const struct virtio_device *dev);
+const char *console_last_words(const struct virtio_device *dev);
 
 #endif
