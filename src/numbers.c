@@ -14,7 +14,8 @@ static const char *behind(const char *text, const char *key)
 		if (!strncmp(text, key, len) && text[len] == ' ')
 			return text + len + 1;
 		text = strchr(text, '\n');
-		text += text ? 1 : 0;
+		if (text)
+			text++;
 	}
 	return NULL;
 }
