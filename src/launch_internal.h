@@ -30,6 +30,7 @@ struct launch {
 	bool new_netns;
 	struct net_found net; /* owned: the guest's interfaces */
 	size_t num_nets;      /* its network devices: as many, or more */
+	uint32_t net_queues;  /* queue pairs of each */
 	struct gpu_choice gpu; /* owned; set when size.gpu_window is not 0 */
 	const char *krunfw; /* path of libkrunfw.so.5 when that is the guest kernel */
 };
@@ -60,9 +61,6 @@ int launch_net_host(struct launch *l, struct error **err);
 
 /** launch_fs() - start the file server on the export */
 int launch_fs(struct launch *l, struct error **err);
-
-/** launch_sockets() - start the worker for unix sockets of the host's, where some are mounted */
-int launch_sockets(struct launch *l, struct error **err);
 
 /** launch_gpu_choose() - which GPU and driver; nothing when no GPU was asked for */
 int launch_gpu_choose(struct launch *l, struct error **err);

@@ -25,6 +25,7 @@
 
 #define WATCH_PROGRAM LIBEXECDIR "/krun-gpu-net"
 #define WATCH_FD 3
+#define QUEUES_ANNOTATION "krun-gpu.net-queues"
 /* Network devices that stand for no interface yet, where an engine may connect more. */
 #define SPARE_DEVICES 2
 
@@ -87,10 +88,27 @@ static int open_namespace(const struct launch *l)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
+/* One pair unless asked for: more of them are of use where several processors send at once. */
+static int choose_queues(struct launch *l, struct error **err)
+{
+	const char *asked = oci_spec_annotation(&l->c.spec, QUEUES_ANNOTATION);
+
+	l->net_queues = 1;
+	if (!asked)
+		return 0;
+	if (asked[0] < '1' || asked[0] > '4' || asked[1])
+		return error_set(err, 0, "annotation " QUEUES_ANNOTATION ": \"%s\" is not a number "
+				 "from 1 to 4", asked);
+	l->net_queues = (uint32_t)(asked[0] - '0');
+	return 0;
+}
+
 int launch_net(struct launch *l, struct error **err)
 {
 	cleanup_close int netns = -1;
 
+	if (choose_queues(l, err) < 0)
+		return -1;
 	if (l->netns < 0 && !l->new_netns)
 		return launch_net_host(l, err);
 	netns = open_namespace(l);

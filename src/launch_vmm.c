@@ -191,6 +191,7 @@ static int send_config(struct launch *l, struct error **err)
 				l->vmm_fds[VMM_FD_STDIN] >= 0,
 				&l->c.spec.arena, &guest, err) < 0)
 		return -1;
+	cfg.net_queues = l->net_queues;
 	for (size_t i = 0; i < l->num_nets; i++) {
 		net_device_mac((uint32_t)i, cfg.net[i].mac);
 		cfg.net[i].mtu = 65535;

@@ -313,7 +313,7 @@ static int add_nets(struct machine *m, int fds[VMM_FD_COUNT], struct error **err
 		if (!n->mtu)
 			continue;
 		m->nets[i] = net_create(&m->mem, m->loop, steal_fd(&fds[VMM_FD_NET + i]), n->mac,
-					n->mtu, err);
+					n->mtu, m->cfg->net_queues, err);
 		if (!m->nets[i] || add_device(m, m->nets[i], err))
 			return -1;
 	}

@@ -21,6 +21,7 @@
 #include "base/wire.h"
 #include "vmm/container.h"
 #include "vmm/machine.h"
+#include "vmm/virtio/net.h"
 #include "vmm/vmm_sandbox.h"
 
 #define PROGRAM "krun-gpu-vmm"
@@ -95,6 +96,10 @@ static int check_config(const struct vmm_config *cfg, const int fds[VMM_FD_COUNT
 				      fds[VMM_FD_NET + i] >= 0)
 			return error_set(err, EINVAL, "an MTU of %u is not possible",
 					 cfg->net[i].mtu);
+	/* The first device is there if any is. */
+	if (cfg->net[0].mtu && (cfg->net_queues < 1 || cfg->net_queues > NET_PAIRS_MAX))
+		return error_set(err, EINVAL, "%u network queues are not between 1 and %d",
+				 cfg->net_queues, NET_PAIRS_MAX);
 	if (cfg->vcpus < 1 || cfg->vcpus > 64)
 		return error_set(err, EINVAL, "%u vCPUs are not between 1 and 64", cfg->vcpus);
 	return 0;

@@ -13,6 +13,7 @@ static void encode_nets(struct wire_writer *w, const struct vmm_config *c)
 			wire_put_u8(w, c->net[i].mac[n]);
 		wire_put_u32(w, c->net[i].mtu);
 	}
+	wire_put_u32(w, c->net_queues);
 }
 
 static void decode_nets(struct wire_reader *r, struct vmm_config *c)
@@ -22,6 +23,7 @@ static void decode_nets(struct wire_reader *r, struct vmm_config *c)
 			c->net[i].mac[n] = wire_get_u8(r);
 		c->net[i].mtu = wire_get_u32(r);
 	}
+	c->net_queues = wire_get_u32(r);
 }
 
 void vmm_config_encode(struct wire_writer *w, const struct vmm_config *c)

@@ -64,7 +64,6 @@ enum vmm_fd {
 	VMM_FD_FS,	/* vhost-user socket of krun-gpu-fs (or virtiofsd) */
 	VMM_FD_GPU,	/* vhost-user socket of krun-gpu-gpu */
 	VMM_FD_CONSOLE, /* where the guest kernel's console goes (append only); absent: dropped */
-	VMM_FD_CONNECT, /* SOCK_SEQPACKET socket of krun-gpu-connect (base/connect_proto.h) */
 	/*
 	 * Tap devices, with vnet headers as virtio 1 has them and in non-blocking mode, one for each
 	 * entry of vmm_config.net that is connected from the start.
@@ -107,6 +106,7 @@ struct vmm_config {
 	bool terminal;	     /* VMM_FD_STDIN is a pty slave: take it as controlling terminal */
 	uint64_t gpu_window; /* bytes of the host-visible shared-memory region; with VMM_FD_GPU */
 	struct vmm_net net[VMM_NET_MAX];
+	uint32_t net_queues; /* queue pairs of each of them, 1 to 4 */
 	uint32_t log_level, log_format; /* base/log.h; the log is fd 2 of the VMM */
 	char *guest;	     /* AGENT_CONTAINER payload, opaque to the VMM */
 	size_t guest_len;

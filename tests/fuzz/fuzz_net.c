@@ -2,7 +2,7 @@
 /*
  * libFuzzer target: the guest's side of virtio-net, with a socket pair for the tap. The input is a
  * list of steps: each makes a chain of descriptors with the addresses, lengths and directions that
- * its bytes say, in either queue, has the tap's other end send or take packets, or resets the device.
+ * its bytes say, in any queue, has the tap's other end send or take packets, or resets the device.
  * See tests/fuzz/README.md.
  */
 #include <signal.h>
@@ -17,6 +17,9 @@
 #include "vmm/virtio/net_priv.h"
 
 #define STEP 48u
+#define PAIRS 2u
+/* Two pairs and the control queue. */
+#define QUEUES (2 * PAIRS + 1)
 #define AREA (1u << 20)
 
 struct target {
@@ -42,7 +45,7 @@ static uint64_t address(const struct target *t, const uint8_t *p)
 
 static void add_chain(struct target *t, const uint8_t *p)
 {
-	const unsigned int queue = p[0] & 1, count = 1 + (p[0] >> 1 & 3);
+	const unsigned int queue = p[46] % QUEUES, count = 1 + (p[0] >> 1 & 3);
 	struct fake_buffer bufs[4];
 	uint16_t head;
 	uint32_t len;
@@ -54,13 +57,13 @@ static void add_chain(struct target *t, const uint8_t *p)
 		memcpy(&length, at + 8, sizeof(length));
 		bufs[i] = (struct fake_buffer){ address(t, at), length, at[10] & 1 };
 	}
-	/* A header to begin with, as the input wants it, when the chain leaves. */
-	if (queue == NET_QUEUE_TX && p[0] & 8 && !bufs[0].writable &&
+	/* A header or a command to begin with, as the input wants it. */
+	if (p[0] & 8 && !bufs[0].writable &&
 	    guest_memory_ptr(&t->drv.mem, bufs[0].gpa, NET_HDR_LEN))
 		memcpy(fake_driver_ptr(&t->drv, bufs[0].gpa, NET_HDR_LEN), p + 34, NET_HDR_LEN);
 	fake_driver_add(&t->drv, queue, bufs, count);
 	eventfd_write(t->drv.kick_fd[queue], 1);
-	for (unsigned int q = 0; q < NET_NUM_QUEUES; q++)
+	for (unsigned int q = 0; q < QUEUES; q++)
 		while (fake_driver_used(&t->drv, q, &head, &len))
 			;
 }
@@ -70,9 +73,9 @@ static void give_buffers(struct target *t, const uint8_t *p)
 	const uint32_t len = 12 + p[1] * 16u;
 
 	for (unsigned int i = 0; i < p[2] % FAKE_QUEUE_SIZE; i++)
-		fake_driver_add(&t->drv, NET_QUEUE_RX,
+		fake_driver_add(&t->drv, NET_QUEUE_RX(0),
 				&(struct fake_buffer){ t->gpa + i * 8192, len, true }, 1);
-	eventfd_write(t->drv.kick_fd[NET_QUEUE_RX], 1);
+	eventfd_write(t->drv.kick_fd[NET_QUEUE_RX(0)], 1);
 }
 
 static void wire_acts(struct target *t, const uint8_t *p)
@@ -107,7 +110,8 @@ static void step(struct target *t, const uint8_t *p)
 	default:
 		add_chain(t, p);
 	}
-	fake_loop_run(t->net->loop);
+	for (unsigned int i = 0; i < PAIRS; i++)
+		fake_loop_run(t->net->pairs[i].loop);
 	fake_loop_run(t->loop);
 }
 
@@ -124,11 +128,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair) < 0)
 		abort();
 	t.peer = pair[1];
-	dev = net_create(&t.drv.mem, t.loop, pair[0], mac, 1500, NULL);
+	dev = net_create(&t.drv.mem, t.loop, pair[0], mac, 1500, PAIRS, NULL);
 	if (!dev)
 		abort();
 	t.net = (struct net *)dev;
-	event_loop_stop(t.net->loop);
+	for (unsigned int i = 0; i < PAIRS; i++)
+		event_loop_stop(t.net->pairs[i].loop);
 	if (size && data[0] & 1)
 		dev->offered_features &= ~(1ull << VIRTIO_NET_F_MRG_RXBUF);
 	t.gpa = fake_driver_alloc(&t.drv, AREA);

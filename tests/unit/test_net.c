@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* virtio-net, with a socket pair for a tap (fake_tap.c); the device's thread is the test's own. */
 #include <endian.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -12,6 +13,10 @@
 #include "tests/unit/unit.h"
 #include "vmm/virtio/net_priv.h"
 
+#define RX NET_QUEUE_RX(0u)
+#define TX NET_QUEUE_TX(0u)
+#define CTRL (2u * PAIRS)
+#define PAIRS 3
 #define MTU 1500
 #define BUFFER 2048u
 #define F(name) (1ull << VIRTIO_NET_F_##name)
@@ -26,7 +31,7 @@ struct fixture {
 	int peer;     /* the tap's other end */
 };
 
-static void begin(struct fixture *f, uint64_t without)
+static void begin_pairs(struct fixture *f, uint64_t without, unsigned int pairs)
 {
 	struct virtio_device *dev;
 	int pair[2];
@@ -36,13 +41,19 @@ static void begin(struct fixture *f, uint64_t without)
 	f->machine = fake_loop_create();
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
 	f->peer = pair[1];
-	dev = net_create(&f->drv.mem, f->machine, pair[0], mac, MTU, NULL);
+	dev = net_create(&f->drv.mem, f->machine, pair[0], mac, MTU, pairs, NULL);
 	assert_non_null(dev);
 	f->net = (struct net *)dev;
-	event_loop_stop(f->net->loop);
+	for (unsigned int i = 0; i < pairs; i++)
+		event_loop_stop(f->net->pairs[i].loop);
 	dev->offered_features &= ~without;
 	assert_int_equal(fake_driver_start(&f->drv, dev), 0);
 	f->gpa = fake_driver_alloc(&f->drv, 1 << 20);
+}
+
+static void begin(struct fixture *f, uint64_t without)
+{
+	begin_pairs(f, without, 1);
 }
 
 static void end(struct fixture *f)
@@ -56,7 +67,8 @@ static void end(struct fixture *f)
 static void run(struct fixture *f, unsigned int queue)
 {
 	eventfd_write(f->drv.kick_fd[queue], 1);
-	fake_loop_run(f->net->loop);
+	for (unsigned int i = 0; i < f->net->num_pairs; i++)
+		fake_loop_run(f->net->pairs[i].loop);
 	fake_loop_run(f->machine);
 }
 
@@ -81,8 +93,8 @@ static void send_frame(struct fixture *f, const struct virtio_net_hdr_v1 *hdr, s
 
 	memcpy(p, hdr, NET_HDR_LEN);
 	fill(p + NET_HDR_LEN, len, 1);
-	fake_driver_add(&f->drv, NET_QUEUE_TX, bufs, len ? 2 : 1);
-	run(f, NET_QUEUE_TX);
+	fake_driver_add(&f->drv, TX, bufs, len ? 2 : 1);
+	run(f, TX);
 }
 
 static void the_configuration_is_what_was_asked(void **state)
@@ -116,9 +128,9 @@ static void a_packet_leaves(void **state)
 		assert_int_equal(got[i], 0);
 	fill(want, sizeof(want), 1);
 	assert_memory_equal(got + NET_HDR_LEN, want, sizeof(want));
-	assert_true(fake_driver_used(&f.drv, NET_QUEUE_TX, &head, &len));
+	assert_true(fake_driver_used(&f.drv, TX, &head, &len));
 	assert_int_equal(len, 0);
-	assert_true(interrupted(&f, NET_QUEUE_TX));
+	assert_true(interrupted(&f, TX));
 	end(&f);
 }
 
@@ -135,8 +147,8 @@ static void a_chain_of_odd_pieces_leaves_whole(void **state)
 		bufs[i] = (struct fake_buffer){ f.gpa + i * 64, i < 13 ? 1 : 10, false };
 		fill(fake_driver_ptr(&f.drv, bufs[i].gpa, 10), i < 12 ? 0 : 10, (unsigned int)i);
 	}
-	fake_driver_add(&f.drv, NET_QUEUE_TX, bufs, 20);
-	run(&f, NET_QUEUE_TX);
+	fake_driver_add(&f.drv, TX, bufs, 20);
+	run(&f, TX);
 	assert_int_equal(read(f.peer, got, sizeof(got)), NET_HDR_LEN + 1 + 70);
 	for (size_t i = 12; i < 20; i++)
 		assert_int_equal(got[i == 12 ? 12 : 13 + (i - 13) * 10], i);
@@ -146,7 +158,7 @@ static void a_chain_of_odd_pieces_leaves_whole(void **state)
 static void give_buffers(struct fixture *f, unsigned int count, uint32_t len)
 {
 	for (unsigned int i = 0; i < count; i++)
-		fake_driver_add(&f->drv, NET_QUEUE_RX,
+		fake_driver_add(&f->drv, RX,
 				&(struct fake_buffer){ f->gpa + i * BUFFER, len, true }, 1);
 }
 
@@ -177,19 +189,19 @@ static void packets_arrive_merged(void **state)
 	give_buffers(&f, 60, BUFFER);
 	feed(&f, 100);
 	feed(&f, 5000); /* 5012 bytes: 2048, 2048, 916 */
-	run(&f, NET_QUEUE_RX);
-	assert_true(fake_driver_used(&f.drv, NET_QUEUE_RX, &head, &len));
+	run(&f, RX);
+	assert_true(fake_driver_used(&f.drv, RX, &head, &len));
 	assert_int_equal(len, NET_HDR_LEN + 100);
 	assert_int_equal(num_buffers_at(&f, f.gpa), 1);
 	for (uint32_t want = 5012; want; want -= len) {
-		assert_true(fake_driver_used(&f.drv, NET_QUEUE_RX, &head, &len));
+		assert_true(fake_driver_used(&f.drv, RX, &head, &len));
 		assert_int_equal(len, want < BUFFER ? want : BUFFER);
 	}
 	assert_int_equal(num_buffers_at(&f, f.gpa + BUFFER), 3);
 	assert_int_equal(((uint8_t *)fake_driver_ptr(&f.drv, f.gpa + 2 * BUFFER, 1))[0],
 			 (uint8_t)((2048 - 12) * 7 + 3));
-	assert_false(fake_driver_used(&f.drv, NET_QUEUE_RX, &head, &len));
-	assert_true(interrupted(&f, NET_QUEUE_RX));
+	assert_false(fake_driver_used(&f.drv, RX, &head, &len));
+	assert_true(interrupted(&f, RX));
 	end(&f);
 }
 
@@ -204,13 +216,13 @@ static void the_count_is_written_across_pieces(void **state)
 	begin(&f, 0);
 	for (size_t i = 0; i < 13; i++)
 		bufs[i] = (struct fake_buffer){ f.gpa + i * 64, i < 12 ? 1 : 64, true };
-	fake_driver_add(&f.drv, NET_QUEUE_RX, bufs, 13);
+	fake_driver_add(&f.drv, RX, bufs, 13);
 	for (unsigned int i = 1; i < 40; i++)
-		fake_driver_add(&f.drv, NET_QUEUE_RX,
+		fake_driver_add(&f.drv, RX,
 				&(struct fake_buffer){ f.gpa + i * BUFFER, BUFFER, true }, 1);
 	feed(&f, 60);
-	run(&f, NET_QUEUE_RX);
-	assert_true(fake_driver_used(&f.drv, NET_QUEUE_RX, &head, &len));
+	run(&f, RX);
+	assert_true(fake_driver_used(&f.drv, RX, &head, &len));
 	assert_int_equal(len, 72);
 	assert_int_equal(*(uint8_t *)fake_driver_ptr(&f.drv, bufs[10].gpa, 1), 1);
 	assert_int_equal(*(uint8_t *)fake_driver_ptr(&f.drv, bufs[11].gpa, 1), 0);
@@ -227,14 +239,14 @@ static void packets_wait_for_buffers(void **state)
 	(void)state;
 	begin(&f, 0);
 	feed(&f, 100);
-	run(&f, NET_QUEUE_RX);
-	assert_true(f.net->rx_starving);
+	run(&f, RX);
+	assert_true(f.net->pairs[0].rx_starving);
 	give_buffers(&f, 20, BUFFER); /* not enough for the longest packet */
-	run(&f, NET_QUEUE_RX);
-	assert_false(fake_driver_used(&f.drv, NET_QUEUE_RX, &head, &len));
+	run(&f, RX);
+	assert_false(fake_driver_used(&f.drv, RX, &head, &len));
 	give_buffers(&f, 20, BUFFER);
-	run(&f, NET_QUEUE_RX);
-	assert_true(fake_driver_used(&f.drv, NET_QUEUE_RX, &head, &len));
+	run(&f, RX);
+	assert_true(fake_driver_used(&f.drv, RX, &head, &len));
 	assert_int_equal(len, NET_HDR_LEN + 100);
 	assert_int_equal(f.drv.needs_reset, 0);
 	end(&f);
@@ -252,11 +264,11 @@ static void without_merging_one_buffer_is_one_packet(void **state)
 	feed(&f, 1514); /* fits to the byte */
 	feed(&f, 1515); /* lost */
 	feed(&f, 60);
-	run(&f, NET_QUEUE_RX);
-	assert_true(fake_driver_used(&f.drv, NET_QUEUE_RX, &head, &len));
+	run(&f, RX);
+	assert_true(fake_driver_used(&f.drv, RX, &head, &len));
 	assert_int_equal(len, 1526);
 	assert_int_equal(num_buffers_at(&f, f.gpa), 1);
-	assert_true(fake_driver_used(&f.drv, NET_QUEUE_RX, &head, &len));
+	assert_true(fake_driver_used(&f.drv, RX, &head, &len));
 	assert_int_equal(len, NET_HDR_LEN + 60);
 	end(&f);
 }
@@ -273,18 +285,18 @@ static void a_full_tap_holds_the_queue(void **state)
 
 	(void)state;
 	begin(&f, 0);
-	while (!f.net->tx_blocked) {
+	while (!f.net->pairs[0].tx_blocked) {
 		assert_in_range(sent, 0, 10000);
 		send_frame(&f, &hdr, 1000);
 		sent++;
-		while (fake_driver_used(&f.drv, NET_QUEUE_TX, &head, &len))
+		while (fake_driver_used(&f.drv, TX, &head, &len))
 			received++;
 	}
 	assert_int_equal(received, sent - 1);
 	for (received = 0; read(f.peer, got, sizeof(got)) > 0; received++)
-		fake_loop_run(f.net->loop);
+		fake_loop_run(f.net->pairs[0].loop);
 	assert_int_equal(received, sent);
-	assert_false(f.net->tx_blocked);
+	assert_false(f.net->pairs[0].tx_blocked);
 	end(&f);
 }
 
@@ -366,8 +378,8 @@ static void a_wrong_header_costs_its_packet_alone(void **state)
 	send_frame(&f, &bad, 100);
 	send_frame(&f, &good, 60);
 	assert_int_equal(read(f.peer, got, sizeof(got)), NET_HDR_LEN + 60);
-	assert_true(fake_driver_used(&f.drv, NET_QUEUE_TX, &head, &len));
-	assert_true(fake_driver_used(&f.drv, NET_QUEUE_TX, &head, &len));
+	assert_true(fake_driver_used(&f.drv, TX, &head, &len));
+	assert_true(fake_driver_used(&f.drv, TX, &head, &len));
 	assert_int_equal(f.drv.needs_reset, 0);
 	end(&f);
 }
@@ -379,18 +391,18 @@ static void malformed_chains_break_the_device(void **state)
 		struct fake_buffer bufs[2];
 		size_t count;
 	} table[] = {
-		{ NET_QUEUE_TX, { { 0x5000, 11, false } }, 1 },
-		{ NET_QUEUE_TX, { { 0x5000, 100, true } }, 1 },
-		{ NET_QUEUE_TX, { { 0x5000, 100, false }, { 0x6000, 1, true } }, 2 },
-		{ NET_QUEUE_TX, { { 1ull << 40, 100, false } }, 1 },
-		{ NET_QUEUE_TX, { { FAKE_RAM - 50, 100, false } }, 1 },
-		{ NET_QUEUE_TX, { { ~0ull - 50, 100, false } }, 1 },
-		{ NET_QUEUE_TX, { { 0x5000, 0, false } }, 1 },
-		{ NET_QUEUE_RX, { { 0x5000, 100, false } }, 1 },
-		{ NET_QUEUE_RX, { { 0x5000, 12, false }, { 0x6000, 2000, true } }, 2 },
-		{ NET_QUEUE_RX, { { 0x5000, 11, true } }, 1 },
-		{ NET_QUEUE_RX, { { 1ull << 40, 2000, true } }, 1 },
-		{ NET_QUEUE_RX, { { 0x5000, 0xffffffff, true } }, 1 },
+		{ TX, { { 0x5000, 11, false } }, 1 },
+		{ TX, { { 0x5000, 100, true } }, 1 },
+		{ TX, { { 0x5000, 100, false }, { 0x6000, 1, true } }, 2 },
+		{ TX, { { 1ull << 40, 100, false } }, 1 },
+		{ TX, { { FAKE_RAM - 50, 100, false } }, 1 },
+		{ TX, { { ~0ull - 50, 100, false } }, 1 },
+		{ TX, { { 0x5000, 0, false } }, 1 },
+		{ RX, { { 0x5000, 100, false } }, 1 },
+		{ RX, { { 0x5000, 12, false }, { 0x6000, 2000, true } }, 2 },
+		{ RX, { { 0x5000, 11, true } }, 1 },
+		{ RX, { { 1ull << 40, 2000, true } }, 1 },
+		{ RX, { { 0x5000, 0xffffffff, true } }, 1 },
 	};
 	static const struct virtio_net_hdr_v1 good;
 
@@ -408,14 +420,14 @@ static void malformed_chains_break_the_device(void **state)
 			fail_msg("chain %zu", i);
 		/* it does nothing more, in either direction, until it is reset */
 		give_buffers(&f, 40, BUFFER);
-		run(&f, NET_QUEUE_RX);
+		run(&f, RX);
 		send_frame(&f, &good, 60);
-		assert_false(fake_driver_used(&f.drv, NET_QUEUE_RX, &head, &len));
+		assert_false(fake_driver_used(&f.drv, RX, &head, &len));
 		assert_int_equal(f.drv.needs_reset, 1);
 		fake_driver_reset(&f.drv);
 		assert_int_equal(fake_driver_start(&f.drv, f.drv.dev), 0);
 		send_frame(&f, &good, 60);
-		assert_true(fake_driver_used(&f.drv, NET_QUEUE_TX, &head, &len));
+		assert_true(fake_driver_used(&f.drv, TX, &head, &len));
 		end(&f);
 	}
 }
@@ -428,7 +440,7 @@ static void tiny_buffers_break_the_device(void **state)
 	begin(&f, 0);
 	for (unsigned int i = 0; i < NET_RX_BUFFERS + 2 && !f.drv.needs_reset; i++) {
 		give_buffers(&f, 1, NET_HDR_LEN);
-		run(&f, NET_QUEUE_RX);
+		run(&f, RX);
 	}
 	assert_int_equal(f.drv.needs_reset, 1);
 	end(&f);
@@ -443,15 +455,136 @@ static void a_reset_forgets_the_buffers(void **state)
 	(void)state;
 	begin(&f, 0);
 	give_buffers(&f, 40, BUFFER);
-	run(&f, NET_QUEUE_RX);
-	assert_true(f.net->rx.num_buffers > 0);
+	run(&f, RX);
+	assert_true(f.net->pairs[0].rx.num_buffers > 0);
 	fake_driver_reset(&f.drv);
-	assert_int_equal(f.net->rx.num_buffers, 0);
+	assert_int_equal(f.net->pairs[0].rx.num_buffers, 0);
 	feed(&f, 100);
-	fake_loop_run(f.net->loop);
+	fake_loop_run(f.net->pairs[0].loop);
 	assert_int_equal(fake_driver_start(&f.drv, f.drv.dev), 0);
-	run(&f, NET_QUEUE_RX);
-	assert_false(fake_driver_used(&f.drv, NET_QUEUE_RX, &head, &len));
+	run(&f, RX);
+	assert_false(fake_driver_used(&f.drv, RX, &head, &len));
+	end(&f);
+}
+
+static void every_pair_sends_and_the_first_receives(void **state)
+{
+	uint8_t got[4096];
+	struct fixture f;
+	uint16_t head;
+	uint32_t len;
+
+	(void)state;
+	begin_pairs(&f, 0, PAIRS);
+	assert_int_equal(le16toh(f.net->config.max_virtqueue_pairs), PAIRS);
+	for (unsigned int i = 0; i < PAIRS; i++) {
+		const struct fake_buffer buf = { f.gpa, NET_HDR_LEN + 60 + i, false };
+
+		memset(fake_driver_ptr(&f.drv, f.gpa, buf.len), 0, buf.len);
+		fake_driver_add(&f.drv, NET_QUEUE_TX(i), &buf, 1);
+		run(&f, NET_QUEUE_TX(i));
+		assert_int_equal(read(f.peer, got, sizeof(got)), NET_HDR_LEN + 60 + i);
+		assert_true(fake_driver_used(&f.drv, NET_QUEUE_TX(i), &head, &len));
+	}
+	give_buffers(&f, 40, BUFFER);
+	feed(&f, 100);
+	run(&f, NET_QUEUE_RX(1));
+	run(&f, RX);
+	assert_true(fake_driver_used(&f.drv, RX, &head, &len));
+	assert_int_equal(len, NET_HDR_LEN + 100);
+	/* a chain that is malformed in any pair breaks the device */
+	fake_driver_add(&f.drv, NET_QUEUE_TX(2), &(struct fake_buffer){ f.gpa, 5, false }, 1);
+	run(&f, NET_QUEUE_TX(2));
+	assert_int_equal(f.drv.needs_reset, 1);
+	end(&f);
+}
+
+static void commands_are_checked(void **state)
+{
+	static const struct {
+		uint8_t class, cmd;
+		uint16_t value;
+		uint32_t len;
+		uint64_t without;
+		uint8_t ack;
+	} table[] = {
+		{ VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, 1, 4, 0, VIRTIO_NET_OK },
+		{ VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, PAIRS, 4, 0, VIRTIO_NET_OK },
+		{ VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, 0, 4, 0, VIRTIO_NET_ERR },
+		{ VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, PAIRS + 1, 4, 0,
+		  VIRTIO_NET_ERR },
+		{ VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, 0xffff, 4, 0,
+		  VIRTIO_NET_ERR },
+		{ VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, 1, 3, 0, VIRTIO_NET_ERR },
+		{ VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, 1, 1, 0, VIRTIO_NET_ERR },
+		{ VIRTIO_NET_CTRL_MQ, 9, 1, 4, 0, VIRTIO_NET_ERR },
+		{ VIRTIO_NET_CTRL_MAC, 0, 1, 4, 0, VIRTIO_NET_ERR },
+		{ VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, 1, 4, F(MQ),
+		  VIRTIO_NET_ERR },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		const unsigned int queue = table[i].without ? 2 : CTRL;
+		const uint16_t value = htole16(table[i].value);
+		struct fake_buffer bufs[2];
+		struct fixture f;
+		uint16_t head;
+		uint32_t len;
+		uint8_t *p;
+
+		begin_pairs(&f, table[i].without, PAIRS);
+		bufs[0] = (struct fake_buffer){ f.gpa, table[i].len, false };
+		bufs[1] = (struct fake_buffer){ f.gpa + 64, 1, true };
+		p = fake_driver_ptr(&f.drv, f.gpa, 65);
+		p[0] = table[i].class;
+		p[1] = table[i].cmd;
+		memcpy(p + 2, &value, 2);
+		p[64] = 0x55;
+		fake_driver_add(&f.drv, queue, bufs, 2);
+		run(&f, queue);
+		assert_true(fake_driver_used(&f.drv, queue, &head, &len));
+		if (len != 1 || p[64] != table[i].ack)
+			fail_msg("command %zu", i);
+		/* a command without room for its answer */
+		fake_driver_add(&f.drv, queue, bufs, 1);
+		run(&f, queue);
+		assert_int_equal(f.drv.needs_reset, 1);
+		end(&f);
+	}
+}
+
+static void a_link_comes_and_goes(void **state)
+{
+	static const struct virtio_net_hdr_v1 hdr;
+	struct virtio_net_config config;
+	uint8_t got[4096];
+	struct fixture f;
+	uint16_t head;
+	uint32_t len;
+	int pair[2];
+
+	(void)state;
+	begin_pairs(&f, 0, PAIRS);
+	give_buffers(&f, 40, BUFFER);
+	net_unplug(&f.net->dev);
+	f.net->dev.ops->config_read(&f.net->dev, 0, &config, f.net->dev.ops->config_size);
+	assert_int_equal(config.status, 0);
+	assert_int_equal(read(f.peer, got, sizeof(got)), 0); /* every pair has let go of it */
+	send_frame(&f, &hdr, 60); /* lost, and used up */
+	assert_true(fake_driver_used(&f.drv, TX, &head, &len));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+	close(f.peer);
+	f.peer = pair[1];
+	assert_int_equal(net_plug(&f.net->dev, pair[0]), 0);
+	f.net->dev.ops->config_read(&f.net->dev, 0, &config, f.net->dev.ops->config_size);
+	assert_int_equal(le16toh(config.status), VIRTIO_NET_S_LINK_UP);
+	send_frame(&f, &hdr, 60);
+	assert_int_equal(read(f.peer, got, sizeof(got)), NET_HDR_LEN + 60);
+	feed(&f, 100);
+	run(&f, RX);
+	assert_true(fake_driver_used(&f.drv, RX, &head, &len));
+	assert_int_equal(net_plug(&f.net->dev, dup(0)), -EBUSY);
 	end(&f);
 }
 
@@ -471,6 +604,9 @@ int main(void)
 		cmocka_unit_test(malformed_chains_break_the_device),
 		cmocka_unit_test(tiny_buffers_break_the_device),
 		cmocka_unit_test(a_reset_forgets_the_buffers),
+		cmocka_unit_test(every_pair_sends_and_the_first_receives),
+		cmocka_unit_test(commands_are_checked),
+		cmocka_unit_test(a_link_comes_and_goes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

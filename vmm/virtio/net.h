@@ -11,6 +11,8 @@
 struct error;
 struct event_loop;
 
+#define NET_PAIRS_MAX 4
+
 /**
  * net_create() - a network device
  * @loop: the machine's; hears of a queue that broke
@@ -18,16 +20,18 @@ struct event_loop;
  *        little-endian; owned from now on, also when this fails. -1: the link is down.
  * @mac:  6 bytes
  * @mtu:  of the interface that the device stands for
+ * @pairs: of queues, 1 to NET_PAIRS_MAX
  *
  * What the tap can do decides what the driver is offered.
  */
 struct virtio_device *net_create(const struct guest_memory *mem, struct event_loop *loop, int tap,
-				 const uint8_t *mac, uint32_t mtu, struct error **err);
+				 const uint8_t *mac, uint32_t mtu, unsigned int pairs,
+				 struct error **err);
 
 /**
- * net_start() - start the thread that moves the packets, once the device is plugged in
+ * net_start() - start the threads that move the packets, once the device is plugged in
  *
- * It has the rights that the calling thread has by now.
+ * They have the rights that the calling thread has by now.
  */
 int net_start(struct virtio_device *dev, struct error **err);
 

@@ -2,7 +2,7 @@
 #ifndef VMM_VIRTIO_NET_PRIV_H
 #define VMM_VIRTIO_NET_PRIV_H
 
-/* Shared by net.c, net_rx.c, net_tx.c and net_tap.c. */
+/* Shared by net.c, net_ctrl.c, net_rx.c, net_tx.c and net_tap.c. */
 
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
@@ -24,7 +24,9 @@
 #define TUN_F_USO6 0x40
 #endif
 
-enum { NET_QUEUE_RX, NET_QUEUE_TX, NET_NUM_QUEUES };
+/* Of the queue pair @pair, and of all of them; the control queue follows them. */
+#define NET_QUEUE_RX(pair) (2 * (pair))
+#define NET_QUEUE_TX(pair) (2 * (pair) + 1)
 
 /* Virtio 1: always with num_buffers (5.1.6). */
 #define NET_HDR_LEN ((uint32_t)sizeof(struct virtio_net_hdr_v1))
@@ -52,38 +54,49 @@ struct net_rx {
 	size_t bytes;
 };
 
-struct net {
-	struct virtio_device dev;
-	struct event_loop *machine_loop; /* borrowed */
-	struct virtio_net_config config;
+struct net;
+
+/** struct net_pair - a receive and a transmit queue, and the thread that serves them */
+struct net_pair {
+	struct net *net; /* the one it belongs to */
+	unsigned int index;
 	/*
-	 * Guards all that follows and the queues. Held by the thread around each callback; whoever
-	 * wants it may hold the machine's lock, never the other way round.
+	 * Guards all that follows and the two queues. Held by the thread around each callback;
+	 * whoever wants it may hold the machine's lock, never the other way round.
 	 */
 	pthread_mutex_t lock;
 	int tap; /* owned; -1: the link is down */
 	struct event_loop *loop; /* owned: the thread's */
 	pthread_t thread;
 	bool started;
-	struct event_source tap_src, kick_src[NET_NUM_QUEUES];
-	bool live;	   /* between activate and reset */
-	bool rx_starving;  /* the driver has to give buffers first */
-	bool tx_blocked;   /* the tap has to take packets first */
-	const char *broken; /* why a queue is; told to the machine by @broken_fd */
-	int broken_fd;	   /* owned: an eventfd */
-	struct event_source broken_src;
+	struct event_source tap_src, rx_src, tx_src;
+	bool live;	    /* between activate and reset */
+	bool rx_starving;   /* the driver has to give buffers first */
+	bool tx_blocked;    /* the tap has to take packets first */
+	const char *broken; /* why a queue is; told to the machine by the device's broken_fd */
 	struct net_rx rx;
 	struct virtq_chain chain; /* scratch: too large for a stack */
 };
 
-/** net_rx_run() - move packets from the tap to the guest; with the lock held */
-void net_rx_run(struct net *net);
+struct net {
+	struct virtio_device dev;
+	struct event_loop *machine_loop; /* borrowed */
+	struct virtio_net_config config;
+	int broken_fd; /* owned: an eventfd */
+	struct event_source broken_src;
+	struct event_source ctrl_src; /* on the first pair's loop, with its lock */
+	unsigned int num_pairs;
+	struct net_pair pairs[NET_PAIRS_MAX];
+};
+
+/** net_rx_run() - move packets from the tap to the guest; first pair; with its lock held */
+void net_rx_run(struct net_pair *p);
 
 /** net_rx_reset() - forget the driver's buffers */
-void net_rx_reset(struct net *net);
+void net_rx_reset(struct net_pair *p);
 
-/** net_tx_run() - move packets from the guest to the tap; with the lock held */
-void net_tx_run(struct net *net);
+/** net_tx_run() - move packets from the guest to the tap; with the pair's lock held */
+void net_tx_run(struct net_pair *p);
 
 /**
  * net_tx_check() - may a packet with this header be handed to the tap? (5.1.6.2)
@@ -96,11 +109,17 @@ bool net_tx_check(struct virtio_net_hdr_v1 *hdr, size_t frame, uint64_t features
 /** net_tap_set_offload() - what the tap may leave to a driver with these features; 0 or -errno */
 int net_tap_set_offload(int tap, uint64_t features);
 
+/** net_ctrl_run() - obey the driver's commands (net_ctrl.c); with the first pair's lock held */
+void net_ctrl_run(struct net *net);
+
+/** net_ctrl_index() - the control queue, as features were negotiated; 0: there is none */
+unsigned int net_ctrl_index(const struct net *net);
+
 /** net_broken() - a queue is malformed: no more packets until reset */
-void net_broken(struct net *net, const char *why);
+void net_broken(struct net_pair *p, const char *why);
 
 /** net_watch_tap() - wait for what is of use now */
-void net_watch_tap(struct net *net);
+void net_watch_tap(struct net_pair *p);
 
 /** net_notify() - interrupt the driver if it wants to hear of this queue */
 void net_notify(struct net *net, unsigned int queue);

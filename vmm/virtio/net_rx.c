@@ -13,9 +13,9 @@
 
 #include "vmm/virtio/net_priv.h"
 
-void net_rx_reset(struct net *net)
+void net_rx_reset(struct net_pair *p)
 {
-	net->rx.num_buffers = net->rx.num_iov = net->rx.bytes = 0;
+	p->rx.num_buffers = p->rx.num_iov = p->rx.bytes = 0;
 }
 
 /* The longest packet that the tap can come with. */
@@ -31,11 +31,11 @@ static size_t rx_longest(const struct net *net)
 }
 
 /* Take a chain from the queue into the store. 1, 0: none there; -EPROTO. */
-static int rx_take_chain(struct net *net)
+static int rx_take_chain(struct net_pair *p)
 {
-	struct virtqueue *vq = &net->dev.queues[NET_QUEUE_RX];
-	struct virtq_chain *chain = &net->chain;
-	struct net_rx *rx = &net->rx;
+	struct virtqueue *vq = &p->net->dev.queues[NET_QUEUE_RX(p->index)];
+	struct virtq_chain *chain = &p->chain;
+	struct net_rx *rx = &p->rx;
 	int n, r = virtqueue_pop_chain(vq, chain);
 
 	if (r == 0 && virtqueue_enable_kicks(vq))
@@ -56,19 +56,19 @@ static int rx_take_chain(struct net *net)
 }
 
 /* Enough room for one packet. 1, 0: the driver has to give more; -EPROTO. */
-static int rx_gather(struct net *net)
+static int rx_gather(struct net_pair *p)
 {
-	const bool merge = net_has(net, VIRTIO_NET_F_MRG_RXBUF);
-	const size_t longest = rx_longest(net);
-	struct net_rx *rx = &net->rx;
+	const bool merge = net_has(p->net, VIRTIO_NET_F_MRG_RXBUF);
+	const size_t longest = rx_longest(p->net);
+	struct net_rx *rx = &p->rx;
 
 	while (merge ? rx->bytes < longest : rx->num_buffers == 0) {
-		int r = rx_take_chain(net);
+		int r = rx_take_chain(p);
 
 		if (r <= 0)
 			return r;
 	}
-	virtqueue_disable_kicks(&net->dev.queues[NET_QUEUE_RX]);
+	virtqueue_disable_kicks(&p->net->dev.queues[NET_QUEUE_RX(p->index)]);
 	return 1;
 }
 
@@ -110,10 +110,10 @@ static void rx_set_num_buffers(struct net_rx *rx, uint16_t count)
 }
 
 /* A packet of @len bytes lies in the first buffers. */
-static void rx_deliver(struct net *net, size_t len)
+static void rx_deliver(struct net_pair *p, size_t len)
 {
-	struct virtqueue *vq = &net->dev.queues[NET_QUEUE_RX];
-	struct net_rx *rx = &net->rx;
+	struct virtqueue *vq = &p->net->dev.queues[NET_QUEUE_RX(p->index)];
+	struct net_rx *rx = &p->rx;
 	size_t count = 0, left = len;
 
 	while (left) {
@@ -132,10 +132,10 @@ static void rx_deliver(struct net *net, size_t len)
  * Read one packet. 1; 0: the tap has none; -errno. One that does not fit (the driver gave small
  * buffers, or a feature that it did not agree to would be needed) is lost, as on any wire.
  */
-static int rx_one(struct net *net)
+static int rx_one(struct net_pair *p)
 {
-	const bool merge = net_has(net, VIRTIO_NET_F_MRG_RXBUF);
-	struct net_rx *rx = &net->rx;
+	const bool merge = net_has(p->net, VIRTIO_NET_F_MRG_RXBUF);
+	struct net_rx *rx = &p->rx;
 	const size_t iovs = merge ? rx->num_iov : rx->buffers[0].num_iov;
 	const size_t room = merge ? rx->bytes : rx->buffers[0].len;
 	const struct iovec saved = rx->iov[iovs];
@@ -144,34 +144,35 @@ static int rx_one(struct net *net)
 
 	rx->iov[iovs] = (struct iovec){ &rest, sizeof(rest) };
 	do
-		n = readv(net->tap, rx->iov, (int)iovs + 1);
+		n = readv(p->tap, rx->iov, (int)iovs + 1);
 	while (n < 0 && errno == EINTR);
 	rx->iov[iovs] = saved;
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
 	if ((size_t)n > NET_HDR_LEN && (size_t)n <= room)
-		rx_deliver(net, (size_t)n);
+		rx_deliver(p, (size_t)n);
 	return 1;
 }
 
-void net_rx_run(struct net *net)
+void net_rx_run(struct net_pair *p)
 {
-	const uint16_t used = net->dev.queues[NET_QUEUE_RX].used_idx;
+	const struct virtqueue *vq = &p->net->dev.queues[NET_QUEUE_RX(p->index)];
+	const uint16_t used = vq->used_idx;
 	int r = 1;
 
-	if (net->tap < 0)
+	if (p->tap < 0)
 		return;
 	for (unsigned int i = 0; i < NET_BATCH && r > 0; i++) {
-		r = rx_gather(net);
-		net->rx_starving = r == 0;
+		r = rx_gather(p);
+		p->rx_starving = r == 0;
 		if (r > 0)
-			r = rx_one(net);
+			r = rx_one(p);
 	}
-	if (net->dev.queues[NET_QUEUE_RX].used_idx != used)
-		net_notify(net, NET_QUEUE_RX);
+	if (vq->used_idx != used)
+		net_notify(p->net, NET_QUEUE_RX(p->index));
 	/* EBADFD, EIO: the tap's interface has gone or is down, and no more packets come. */
 	if (r == -EPROTO)
-		net_broken(net, "malformed chain in the receive queue");
+		net_broken(p, "malformed chain in the receive queue");
 	else if (r < 0)
-		net->rx_starving = true;
+		p->rx_starving = true;
 }

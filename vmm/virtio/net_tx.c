@@ -60,7 +60,7 @@ bool net_tx_check(struct virtio_net_hdr_v1 *hdr, size_t frame, uint64_t features
 }
 
 /* Hand one packet to the tap. 0: done with it, sent or not; -EAGAIN; -EPROTO. */
-static int tx_one(struct net *net, struct virtq_chain *chain)
+static int tx_one(const struct net_pair *p, struct virtq_chain *chain)
 {
 	struct virtio_net_hdr_v1 hdr;
 	struct iovec iov[VIRTQUEUE_MAX_SIZE];
@@ -72,48 +72,49 @@ static int tx_one(struct net *net, struct virtq_chain *chain)
 	n = chain_read_iov(chain, iov + 1, VIRTQUEUE_MAX_SIZE - 1);
 	if (n < 0)
 		return -EPROTO;
-	if (!net_tx_check(&hdr, chain_readable(chain), net->dev.features)) {
+	if (!net_tx_check(&hdr, chain_readable(chain), p->net->dev.features)) {
 		log_guest_warning("net: a packet with a wrong header or length is dropped");
 		return 0;
 	}
-	if (net->tap < 0)
+	if (p->tap < 0)
 		return 0; /* no link: lost */
 	iov[0] = (struct iovec){ &hdr, sizeof(hdr) };
 	do
-		sent = writev(net->tap, iov, n + 1);
+		sent = writev(p->tap, iov, n + 1);
 	while (sent < 0 && errno == EINTR);
 	/* Whatever else fails has lost this packet alone: no memory, no buffers, a link that is down. */
 	return sent < 0 && errno == EAGAIN ? -EAGAIN : 0;
 }
 
-void net_tx_run(struct net *net)
+void net_tx_run(struct net_pair *p)
 {
-	struct virtqueue *vq = &net->dev.queues[NET_QUEUE_TX];
+	const unsigned int queue = NET_QUEUE_TX(p->index);
+	struct virtqueue *vq = &p->net->dev.queues[queue];
 	const uint16_t used = vq->used_idx;
 	unsigned int budget = NET_BATCH;
 	int r = 0;
 
 	virtqueue_disable_kicks(vq);
 	while (budget) {
-		r = virtqueue_pop_chain(vq, &net->chain);
+		r = virtqueue_pop_chain(vq, &p->chain);
 		if (r == 0 && virtqueue_enable_kicks(vq))
 			continue;
 		if (r != 1)
 			break;
-		r = tx_one(net, &net->chain);
+		r = tx_one(p, &p->chain);
 		if (r < 0)
 			break;
-		virtqueue_push(vq, net->chain.head, 0);
+		virtqueue_push(vq, p->chain.head, 0);
 		budget--;
 	}
 	if (r == -EAGAIN) {
 		virtqueue_unpop(vq);
-		net->tx_blocked = true;
+		p->tx_blocked = true;
 	}
 	if (vq->used_idx != used)
-		net_notify(net, NET_QUEUE_TX);
+		net_notify(p->net, queue);
 	if (r == -EPROTO)
-		net_broken(net, "malformed chain in the transmit queue");
+		net_broken(p, "malformed chain in the transmit queue");
 	if (!budget)
-		net_again(net, NET_QUEUE_TX);
+		net_again(p->net, queue);
 }

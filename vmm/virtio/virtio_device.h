@@ -18,7 +18,7 @@
 
 #include "vmm/virtio/virtqueue.h"
 
-#define VIRTIO_DEVICE_MAX_QUEUES 8
+#define VIRTIO_DEVICE_MAX_QUEUES 9
 
 struct virtio_device;
 struct virtio_transport;
