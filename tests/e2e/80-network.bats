@@ -222,6 +222,24 @@ krun() {
 	[ "${lines[-1]}" = after ]
 }
 
+@test "several queue pairs carry traffic, and a wrong number of them is refused" {
+	krun '
+		server srv --cpus 2 --annotation krun-gpu.net-queues=2
+		podman exec srv ls /sys/class/net/eth0/queues | grep -c tx
+		ip=$(address srv)
+		$net get $ip 7000 4 &
+		$net get $ip 7000 4 &
+		$net put $ip 7000 4
+		wait
+		gone srv
+		kr --annotation krun-gpu.net-queues=9 demo true 2>&1 && exit 1
+		true'
+	[ "$status" -eq 0 ]
+	[ "${lines[0]}" = 2 ]
+	[[ $output == *"put 4 MiB"* && $output == *"got 4 MiB"*"got 4 MiB"* ]]
+	[[ $output == *'"9" is not a number from 1 to 4'* ]]
+}
+
 @test "a pod whose infra container is another runtime's takes one microVM" {
 	krun '
 		podman --runtime crun pod create --share net --name pod -p 8400:7000 > /dev/null

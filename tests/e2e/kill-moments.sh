@@ -60,10 +60,7 @@ kill_once() {
 	sleep "$(printf '%d.%03d' $((delay / 1000)) $((delay % 1000)))"
 	kill -KILL "$pid" 2>/dev/null || { echo "it had ended by itself"; cat "$bundle/err"; return 1; }
 	# Without the command line, and with a GPU that is lost, the container goes on.
-	case $victim in
-	krun-gpu | krun-gpu-gpu | virgl_render_se) ;;
-	*) until_true 30 ended ;;
-	esac
+	[ "$victim" = krun-gpu ] || [ "$victim" = virgl_render_se ] || until_true 30 ended
 	krun-gpu delete --force "$id"
 	wait $runner 2>/dev/null || true
 	same_as "$bundle/before" || { echo "left behind after ${delay} ms"; return 1; }

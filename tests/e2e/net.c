@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Both ends of what the network's end-to-end tests try. Built static by tests/e2e/run, to run on the
- * host and in any image. Every command has a limit of time and says in one line what it found.
+ * Both ends of what the network's end-to-end tests try. Built by tests/e2e/run, to run on the host
+ * and in the demo image, which has the same C library. Every command has a limit of time and says in
+ * one line what it found.
  *
  * Usage: net serve PORT              serves what follows, TCP and UDP, IPv4 and IPv6, for ever
  *        net get|put HOST PORT MIB   that many MiB, from or to the server, checked
