@@ -185,7 +185,8 @@ static int container_create(struct container *c, const struct agent_container *s
 	c->namespaces = spec->namespaces;
 	if (container_keep_mappings(c, &spec->uids, err) < 0)
 		return -1;
-	if ((spec->namespaces & CLONE_NEWUSER) && userns_prepare(spec, err) < 0)
+	if (((spec->namespaces & CLONE_NEWUSER) && userns_prepare(spec, err) < 0) ||
+	    sockets_listen(&c->sockets, spec, err) < 0)
 		return -1;
 	if (boot_set_clock(spec->boot_time, err) < 0 ||
 	    net_configure(spec->interfaces, spec->num_interfaces, true, err) < 0 ||
@@ -334,10 +335,19 @@ static void obey_interface_gone(struct container *c, const struct msg *msg)
 		control_send_log(c->control, LOG_LEVEL_WARNING, error_msg(err));
 }
 
+static void obey_connected(struct container *c, struct wire_reader *r)
+{
+	uint32_t connection = wire_get_u32(r), code = wire_get_u32(r), port = wire_get_u32(r);
+
+	if (wire_done(r))
+		sockets_connected(&c->sockets, connection, code, port);
+}
+
 void container_init(struct container *c, struct agent_loop *loop, struct control *control)
 {
 	*c = (struct container){ .loop = loop, .control = control, .cgroup = -1,
-				 .mount_ns = -1, .spares = { .netns = -1, .own = -1 } };
+				 .mount_ns = -1, .spares = { .netns = -1, .own = -1 },
+				 .sockets = { .loop = loop, .control = control } };
 }
 
 void container_message(struct container *c, const struct msg *msg)
@@ -368,6 +378,9 @@ void container_message(struct container *c, const struct msg *msg)
 		break;
 	case AGENT_CGROUP:
 		obey_cgroup(c, &r);
+		break;
+	case AGENT_CONNECTED:
+		obey_connected(c, &r);
 		break;
 	default:
 		control_send_log(c->control, LOG_LEVEL_WARNING, "message of an unknown type");

@@ -9,6 +9,7 @@
 #include "base/agent_proto.h"
 #include "guest-agent/agent_loop.h"
 #include "guest-agent/agent_net.h"
+#include "guest-agent/agent_sockets.h"
 
 struct control;
 struct msg;
@@ -32,6 +33,7 @@ struct container {
 	int mount_ns; /* owned: the container's, for as long as the machine runs */
 	struct process *init;
 	struct process *processes;
+	struct sockets sockets;
 	bool ended, told;
 	int status;
 	int64_t deadline;

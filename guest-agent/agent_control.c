@@ -123,6 +123,15 @@ void control_send_cgroup(struct control *c, const struct error *e, const struct 
 	control_send(c, AGENT_CGROUP_IS, &w);
 }
 
+void control_send_connect(struct control *c, uint32_t connection, uint32_t socket)
+{
+	struct wire_writer w = { 0 };
+
+	wire_put_u32(&w, connection);
+	wire_put_u32(&w, socket);
+	control_send(c, AGENT_CONNECT, &w);
+}
+
 void control_send_log(struct control *c, uint32_t level, const char *text)
 {
 	struct wire_writer w = { 0 };

@@ -39,6 +39,7 @@ void control_send_signaled(struct control *c, uint32_t id, uint32_t code);
 /** control_send_cgroup() - @e: why it failed, or NULL */
 void control_send_cgroup(struct control *c, const struct error *e, const struct agent_pair *files,
 			 size_t count);
+void control_send_connect(struct control *c, uint32_t connection, uint32_t socket);
 /** control_send_log() - @level: enum log_level */
 void control_send_log(struct control *c, uint32_t level, const char *text);
 

@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "guest-agent/agent_copy.h"
 #include "guest-agent/agent_file.h"
+#include "guest-agent/agent_sockets.h"
 
 #ifndef MS_NOSYMFOLLOW
 #define MS_NOSYMFOLLOW 256
@@ -298,6 +299,24 @@ static int apply_export(int root, int export, const struct agent_mount *m, struc
 	return r < 0 ? error_set(err, -r, "attach") : 0;
 }
 
+/* The stand-in that the agent listens on (agent_sockets.c). */
+static int apply_socket(int root, const struct agent_mount *m, struct error **err)
+{
+	cleanup_close int mnt = -1, target = -1;
+	char path[64];
+	int r;
+
+	if (strchr(m->source, '/'))
+		return error_set(err, EINVAL, "socket `%s`", m->source);
+	snprintf(path, sizeof(path), SOCKETS_DIR "/%s", m->source);
+	mnt = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (mnt < 0)
+		return error_set(err, errno, "%s", path);
+	target = root_ensure(root, m->destination, S_IFREG);
+	r = target < 0 ? target : mounts_attach(mnt, target);
+	return r < 0 ? error_set(err, -r, "attach") : 0;
+}
+
 int mounts_apply(int root, int export, const struct agent_mount *m, struct error **err)
 {
 	int r;
@@ -308,6 +327,9 @@ int mounts_apply(int root, int export, const struct agent_mount *m, struct error
 		break;
 	case AGENT_MOUNT_EXPORT:
 		r = apply_export(root, export, m, err);
+		break;
+	case AGENT_MOUNT_SOCKET:
+		r = apply_socket(root, m, err);
 		break;
 	default:
 		r = error_set(err, EINVAL, "kind %u", m->kind);

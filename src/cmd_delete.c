@@ -31,6 +31,14 @@ static int delete_check(struct container *c, bool force, struct error **err)
 	return oci_state_lock(c->dirfd, err);
 }
 
+/* `run` removes its container itself, possibly while somebody else does. */
+static bool delete_is_done(const struct app *app, const char *id)
+{
+	cleanup_close int dirfd = oci_state_open(app->root, id, NULL);
+
+	return dirfd < 0;
+}
+
 int container_delete(const struct app *app, const char *id, bool force, struct error **err)
 {
 	cleanup_container struct container c = { .dirfd = -1 };
@@ -46,8 +54,8 @@ int container_delete(const struct app *app, const char *id, bool force, struct e
 	if (container_open(app, id, &c, &why) < 0 && !force)
 		return error_move(err, &why);
 	error_free(&why);
-	if (delete_check(&c, force, err) < 0)
-		return -1;
+	if (delete_check(&c, force, &why) < 0)
+		return force && delete_is_done(app, id) ? 0 : error_move(err, &why);
 	hooks = !container_load_spec(&c, &why);
 	if (!hooks)
 		log_debug("%s", error_msg(why));

@@ -148,10 +148,14 @@ static int run_create_hooks(struct launch *l, struct error **err)
 	static const enum oci_hook_point points[] = { OCI_HOOK_PRESTART, OCI_HOOK_CREATE_RUNTIME,
 						      OCI_HOOK_CREATE_CONTAINER };
 
-	for (size_t i = 0; i < sizeof(points) / sizeof(*points); i++)
-		if (container_run_hooks(&l->c, points[i], err) < 0)
-			return -1;
-	return 0;
+	int r = 0;
+
+	/* What hooks are told is what `create` comes to, as crun tells it. */
+	l->c.state.status = OCI_STATUS_CREATED;
+	for (size_t i = 0; !r && i < sizeof(points) / sizeof(*points); i++)
+		r = container_run_hooks(&l->c, points[i], err);
+	l->c.state.status = OCI_STATUS_CREATING;
+	return r;
 }
 
 static int write_pid_file(const struct launch *l, struct error **err)
@@ -180,7 +184,7 @@ static int build(struct launch *l, struct error **err)
 	    open_guest_console(l, err) < 0 || launch_vmm_spawn(l, err) < 0 ||
 	    oci_state_write(l->c.dirfd, s, err) < 0 || launch_scope(l, err) < 0 ||
 	    run_create_hooks(l, err) < 0 || launch_net(l, err) < 0 ||
-	    launch_fs(l, err) < 0 || launch_gpu(l, err) < 0 ||
+	    launch_fs(l, err) < 0 || launch_sockets(l, err) < 0 || launch_gpu(l, err) < 0 ||
 	    oci_state_write(l->c.dirfd, s, err) < 0 || launch_vmm_boot(l, err) < 0)
 		return -1;
 	s->status = OCI_STATUS_CREATED;

@@ -62,6 +62,9 @@ int launch_net_host(struct launch *l, struct error **err);
 /** launch_fs() - start the file server on the export */
 int launch_fs(struct launch *l, struct error **err);
 
+/** launch_sockets() - start the worker for unix sockets of the host's, where some are mounted */
+int launch_sockets(struct launch *l, struct error **err);
+
 /** launch_gpu_choose() - which GPU and driver; nothing when no GPU was asked for */
 int launch_gpu_choose(struct launch *l, struct error **err);
 

@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
+#include "base/connect_proto.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "oci/arena.h"
@@ -170,9 +171,30 @@ static int plan_export(struct launch_plan *plan, const struct oci_mount_plan *m,
 	return out->source ? 0 : error_set(err, ENOMEM, "mounts");
 }
 
+/* A unix socket of the host's: the agent listens in its stead, and the worker connects to it. */
+static int plan_socket(struct launch_plan *plan, const struct oci_mount_plan *m, size_t index,
+		       const char *path, const struct stat *st, struct arena *arena,
+		       struct error **err)
+{
+	struct agent_mount *out;
+
+	if (plan->num_sockets == CONNECT_SOCKETS_MAX)
+		return error_set(err, 0, "mounts[%zu].source: more than %d sockets of the host's",
+				 index, CONNECT_SOCKETS_MAX);
+	out = plan_mount(plan, m);
+	out->kind = AGENT_MOUNT_SOCKET;
+	out->type = (char *)"socket";
+	out->source = arena_printf(arena, "%zu", plan->num_sockets);
+	out->data = arena_printf(arena, "mode=%o,uid=%u,gid=%u", st->st_mode & 0777, st->st_uid,
+				 st->st_gid);
+	plan->sockets[plan->num_sockets++] = path;
+	return out->source && out->data ? 0 : error_set(err, ENOMEM, "mounts");
+}
+
 /* A bind mount of a device node, a socket or a FIFO: what cannot pass through a file server. */
 static int plan_special(struct launch_plan *plan, const struct oci_mount_plan *m, size_t index,
-			const char *path, const struct stat *st, struct error **err)
+			const char *path, const struct stat *st, struct arena *arena,
+			struct error **err)
 {
 	const struct oci_device d = {
 		.type = S_ISCHR(st->st_mode) ? 'c' : 'b', .path = (char *)m->destination,
@@ -180,10 +202,11 @@ static int plan_special(struct launch_plan *plan, const struct oci_mount_plan *m
 		.mode = st->st_mode & 07777, .uid = st->st_uid, .gid = st->st_gid,
 	};
 
-	if (S_ISSOCK(st->st_mode) || S_ISFIFO(st->st_mode))
-		return error_set(err, 0, "mounts[%zu].source: %s is a %s of the host's and cannot be "
-				 "shared with a microVM", index, path,
-				 S_ISSOCK(st->st_mode) ? "socket" : "FIFO");
+	if (S_ISSOCK(st->st_mode))
+		return plan_socket(plan, m, index, path, st, arena, err);
+	if (S_ISFIFO(st->st_mode))
+		return error_set(err, 0, "mounts[%zu].source: %s is a FIFO of the host's and cannot be "
+				 "shared with a microVM", index, path);
 	if (plan_device(plan, &d, path))
 		return 0;
 	return error_set(err, 0, "mounts[%zu].source: %s is a device of the host, and the microVM "
@@ -232,7 +255,7 @@ static int plan_bind(const struct oci_spec *spec, struct launch_plan *plan,
 	if (stat(path, &st) < 0)
 		return error_set(err, errno, "mounts[%zu].source: %s", index, path);
 	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
-		return plan_special(plan, m, index, path, &st, err);
+		return plan_special(plan, m, index, path, &st, arena, err);
 	if (plan_is_own_shm(spec, m, path))
 		return plan_shm(plan, m, path, arena, err);
 	return plan_export(plan, m, path, arena, err);
@@ -271,8 +294,9 @@ int launch_plan(const struct oci_spec *spec, const char *bundle, struct arena *a
 		.devices = arena_alloc(arena, most + 1 + NUM_DEFAULT_DEVICES,
 				       sizeof(*plan->devices)),
 		.gpu_nodes = arena_alloc(arena, most, sizeof(*plan->gpu_nodes)),
+		.sockets = arena_alloc(arena, CONNECT_SOCKETS_MAX, sizeof(*plan->sockets)),
 	};
-	if (!plan->mounts || !plan->exports || !plan->devices || !plan->gpu_nodes)
+	if (!plan->sockets || !plan->mounts || !plan->exports || !plan->devices || !plan->gpu_nodes)
 		return error_set(err, ENOMEM, "cannot plan the container");
 	if (plan_devices(spec, plan, err) < 0 ||
 	    plan_mounts(spec, bundle, arena, plan, err) < 0)

@@ -35,6 +35,8 @@ struct launch_plan {
 	struct launch_gpu_node *gpu_nodes;
 	size_t num_gpu_nodes;
 	bool gpu; /* the container has one: by a node, or by annotation alone */
+	const char **sockets; /* paths of the host's unix sockets that are mounted */
+	size_t num_sockets;
 };
 
 /**

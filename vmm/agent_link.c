@@ -180,7 +180,7 @@ static bool agent_on_hello(struct agent_link *link, struct wire_reader *r)
 	return true;
 }
 
-/* Two numbers: STARTED, EXITED, SIGNALED. */
+/* Two numbers: STARTED, EXITED, SIGNALED, CONNECT. */
 static bool agent_on_numbers(struct agent_link *link, uint32_t type, struct wire_reader *r)
 {
 	uint32_t id = wire_get_u32(r), value = wire_get_u32(r);
@@ -189,6 +189,8 @@ static bool agent_on_numbers(struct agent_link *link, uint32_t type, struct wire
 		return false;
 	if (type == AGENT_STARTED)
 		link->ops->started(link->data, id, value);
+	else if (type == AGENT_CONNECT)
+		link->ops->connect(link->data, id, value);
 	else if (type == AGENT_EXITED)
 		/* as waitpid() has it: 16 bits */
 		link->ops->exited(link->data, id, (int)(value & 0xffff));
@@ -236,6 +238,7 @@ static bool agent_on_message(struct agent_link *link, const struct msg *msg)
 	case AGENT_STARTED:
 	case AGENT_EXITED:
 	case AGENT_SIGNALED:
+	case AGENT_CONNECT:
 		return agent_on_numbers(link, msg->type, &r);
 	case AGENT_ERROR:
 		return agent_on_error(link, &r);

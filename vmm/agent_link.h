@@ -30,6 +30,8 @@ struct agent_link_ops {
 	void (*signaled)(void *data, uint32_t id, int code);
 	/* AGENT_CGROUP_IS, well-formed, as it came */
 	void (*cgroup)(void *data, const char *payload, size_t len);
+	/* CONNECT: a process of the container's wants a connection to a socket of the host's */
+	void (*connect)(void *data, uint32_t connection, uint32_t number);
 	/* The link ended: the agent went away or broke the protocol. Called once, nothing after it. */
 	void (*lost)(void *data, const char *why);
 };

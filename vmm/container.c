@@ -190,6 +190,11 @@ static void container_on_cgroup(void *data, const char *payload, size_t len)
 	container_cgroup_answered(data, payload, len);
 }
 
+static void container_on_connect(void *data, uint32_t connection, uint32_t number)
+{
+	container_socket_connect(data, connection, number);
+}
+
 static void container_on_lost(void *data, const char *why)
 {
 	struct container *c = data;
@@ -207,6 +212,7 @@ static const struct agent_link_ops container_link_ops = {
 	.error = container_on_error,
 	.signaled = container_on_signaled,
 	.cgroup = container_on_cgroup,
+	.connect = container_on_connect,
 	.lost = container_on_lost,
 };
 
@@ -243,7 +249,8 @@ static int container_open(struct container *c, int fds[VMM_FD_COUNT], struct err
 		if (!c->control)
 			return -1;
 	}
-	if (container_signal_open(c, err) < 0)
+	if (container_signal_open(c, err) < 0 ||
+	    container_socket_open(c, steal_fd(&fds[VMM_FD_CONNECT]), err) < 0)
 		return -1;
 	r = event_loop_add(c->loop, &c->setup_src, c->setup, EPOLLIN | EPOLLRDHUP,
 			   container_on_setup, c);
@@ -267,7 +274,7 @@ struct container *container_create(struct event_loop *loop, struct vsock *vs,
 	c->cfg = cfg;
 	c->host = *host;
 	c->setup = setup;
-	c->signal_fd = c->terminal = -1;
+	c->signal_fd = c->terminal = c->connect_fd = -1;
 	if (container_open(c, fds, &why) == 0)
 		return c;
 	container_tell_failure(c, why->code, error_msg(why));
@@ -283,6 +290,7 @@ void container_free(struct container *c)
 	for (size_t i = 0; i < CONTAINER_MAX_PROCESSES; i++)
 		if (c->processes[i].used)
 			container_process_drop(&c->processes[i]);
+	container_socket_close(c);
 	agent_link_free(c->link);
 	control_free(c->control);
 	container_close_setup(c);

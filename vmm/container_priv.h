@@ -5,13 +5,15 @@
 /*
  * What the container's files share: container.c (life and end, the agent's messages),
  * container_process.c (processes and their streams), container_control.c (command lines' requests)
- * and container_signal.c (signals to this process, the terminal).
+ * container_signal.c (signals to this process, the terminal) and container_socket.c (sockets of the
+ * host's).
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/agent_proto.h"
 #include "vmm/agent_link.h"
 #include "vmm/container.h"
 #include "vmm/control.h"
@@ -39,6 +41,13 @@ struct container_signal {
 	uint32_t id;
 };
 
+/** struct container_socket - a connection to a unix socket of the host's */
+struct container_socket {
+	bool used;
+	bool waiting;	     /* for the worker */
+	uint32_t connection; /* the agent's number for it */
+};
+
 struct container {
 	struct event_loop *loop; /* borrowed */
 	struct vsock *vs;	 /* borrowed */
@@ -59,6 +68,9 @@ struct container {
 	/* A queue: the agent answers signals in their order. */
 	struct container_signal signals[CONTAINER_MAX_SIGNALS];
 	size_t num_signals;
+	int connect_fd; /* owned: the worker for sockets; -1: there are none */
+	struct event_source connect_src;
+	struct container_socket sockets[AGENT_SOCKET_CONNS_MAX];
 	bool cgroup_asked;		  /* AGENT_CGROUP is sent and not answered */
 	struct control_conn *cgroup_conn; /* who waits for the answer; NULL: nobody any more */
 };
@@ -99,6 +111,14 @@ void container_signal_answered(struct container *c, uint32_t id, int code);
 void container_cgroup_answered(struct container *c, const char *payload, size_t len);
 /** container_resize() - tell the agent a terminal's size */
 void container_resize(struct container *c, uint32_t id, uint32_t rows, uint32_t columns);
+
+/* container_socket.c */
+
+/** container_socket_open() - begin to serve the agent's requests; @fd is taken over, -1 for none */
+int container_socket_open(struct container *c, int fd, struct error **err);
+/** container_socket_connect() - the agent asks for a connection to socket @number of the mounts */
+void container_socket_connect(struct container *c, uint32_t connection, uint32_t number);
+void container_socket_close(struct container *c);
 
 /* container_signal.c */
 

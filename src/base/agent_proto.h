@@ -13,6 +13,10 @@
  * those streams and says EXITED. After an ERROR for an id nothing more is said of that id. EXITED
  * for id 0 is the agent's last message: the export is flushed, and the host may end the machine.
  *
+ * Sockets: for a unix socket of the host's that is mounted into the container, the agent listens in
+ * its stead. For each process that connects it says CONNECT; the host connects to the real one and
+ * answers CONNECTED with a port, to which the agent connects.
+ *
  * Streams: for each standard stream of a process the agent connects to the host's port
  * AGENT_PORT_STREAM(id, n). Half-closing the connection is end of file in that direction.
  *
@@ -31,6 +35,10 @@
 /* The container's first process has id 0; execs count up from 1. */
 #define AGENT_PORT_STREAM(id, n) (0x10000u + (uint32_t)(id) * 4u + (uint32_t)(n))
 enum { AGENT_STREAM_STDIN, AGENT_STREAM_STDOUT, AGENT_STREAM_STDERR, AGENT_STREAM_TERMINAL };
+
+/* Connections to sockets of the host's: as many ports as there may be at one time. */
+#define AGENT_PORT_SOCKET(slot) (0xf000u + (uint32_t)(slot))
+#define AGENT_SOCKET_CONNS_MAX 64
 
 /* virtio-fs tag of the export, and what lies in its root. */
 #define AGENT_FS_TAG "krun-gpu"
@@ -54,6 +62,7 @@ enum agent_msg {
 			      * written, with "" the file is read */
 	AGENT_INTERFACE,     /* list of one struct agent_interface: there from now on, or changed */
 	AGENT_INTERFACE_GONE, /* AGENT_MAC_LEN bytes, the device's address: it is not any more */
+	AGENT_CONNECTED,     /* u32 connection, u32 errno, u32 port: the answer to AGENT_CONNECT */
 	/* agent to host */
 	AGENT_HELLO = 64, /* u32 AGENT_PROTO_VERSION */
 	AGENT_READY,	  /* empty: the container is created */
@@ -64,6 +73,7 @@ enum agent_msg {
 	AGENT_SIGNALED,	  /* u32 id, u32 errno: the answer to AGENT_SIGNAL */
 	AGENT_CGROUP_IS,  /* u32 errno or 0, string: why it failed, or "", pairs: what was read; the
 			   * answer to AGENT_CGROUP */
+	AGENT_CONNECT,	  /* u32 connection (the agent's number), u32 socket (N of the mount's source) */
 };
 
 /* Which nodes of the guest kernel an agent_device stands for. */
@@ -84,6 +94,7 @@ struct agent_device {
 enum agent_mount_kind {
 	AGENT_MOUNT_FS,	    /* a file system of the guest's: proc, sysfs, tmpfs, devpts, mqueue, cgroup2 */
 	AGENT_MOUNT_EXPORT, /* bind of the export's mounts/<source>, a file or a directory */
+	AGENT_MOUNT_SOCKET, /* socket <source> of the host's; data: "mode=<octal>,uid=<n>,gid=<n>" */
 };
 
 struct agent_mount {

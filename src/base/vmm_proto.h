@@ -64,6 +64,7 @@ enum vmm_fd {
 	VMM_FD_FS,	/* vhost-user socket of krun-gpu-fs (or virtiofsd) */
 	VMM_FD_GPU,	/* vhost-user socket of krun-gpu-gpu */
 	VMM_FD_CONSOLE, /* where the guest kernel's console goes (append only); absent: dropped */
+	VMM_FD_CONNECT, /* SOCK_SEQPACKET socket of krun-gpu-connect (base/connect_proto.h) */
 	/*
 	 * Tap devices, with vnet headers as virtio 1 has them and in non-blocking mode, one for each
 	 * entry of vmm_config.net that is connected from the start.

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/agent_proto.h"
+#include "base/connect_proto.h"
 #include "base/log.h"
 #include "base/msg.h"
 #include "base/wire.h"
@@ -111,7 +112,7 @@ struct fixture {
 	struct vsock vs;
 	struct vmm_config cfg;
 	struct container *c;
-	int setup, agent; /* our ends */
+	int setup, agent, worker; /* our ends; the last is the worker's for sockets */
 	struct sockaddr_un addr;
 	socklen_t addr_len;
 	bool ended, failed;
@@ -167,6 +168,9 @@ static struct fixture *fixture_new(int terminal)
 	memset(fds, -1, sizeof(fds));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, setup), 0);
 	f->setup = setup[0];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	f->worker = pair[0];
+	fds[VMM_FD_CONNECT] = pair[1];
 	fds[VMM_FD_CONTROL] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	f->addr.sun_family = AF_UNIX; /* autobind */
 	assert_int_equal(bind(fds[VMM_FD_CONTROL], (void *)&f->addr, sizeof(sa_family_t)), 0);
@@ -208,6 +212,7 @@ static int teardown(void **state)
 	event_loop_free(f->loop);
 	close(f->setup);
 	close(f->agent);
+	close(f->worker);
 	for (int i = 0; i < 3; i++)
 		if (f->stdio[i] >= 0)
 			close(f->stdio[i]);
@@ -455,6 +460,102 @@ static void test_cgroup(void **state)
 	agent_say_cgroup(f, "", &answer, 1); /* never asked */
 	assert_true(f->failed);
 	close(other);
+}
+
+static uint32_t expect_request(struct fixture *f, uint32_t number)
+{
+	struct connect_request r;
+
+	assert_int_equal(recv(f->worker, &r, sizeof(r), MSG_DONTWAIT), sizeof(r));
+	assert_int_equal(le32toh(r.socket), number);
+	return le32toh(r.slot);
+}
+
+static void worker_say(struct fixture *f, uint32_t slot, uint32_t code, int fd)
+{
+	struct connect_answer a = { htole32(slot), htole32(code) };
+	char control[CMSG_SPACE(sizeof(int))] = "";
+	struct iovec iov = { &a, sizeof(a) };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		struct cmsghdr *c;
+
+		mh.msg_control = control;
+		mh.msg_controllen = sizeof(control);
+		c = CMSG_FIRSTHDR(&mh);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	}
+	assert_int_equal(sendmsg(f->worker, &mh, 0), sizeof(a));
+	fake_loop_run(f->loop);
+}
+
+static void expect_connected(struct fixture *f, uint32_t connection, uint32_t code, uint32_t *port)
+{
+	struct msg msg = expect_msg(f, f->agent, AGENT_CONNECTED);
+	struct wire_reader r = WIRE_READER(msg.payload, msg.len);
+
+	assert_int_equal(wire_get_u32(&r), connection);
+	assert_int_equal(wire_get_u32(&r), code);
+	*port = wire_get_u32(&r);
+	assert_true(wire_done(&r));
+	msg_release(&msg);
+}
+
+static void test_sockets(void **state)
+{
+	struct fixture *f = *state;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	uint32_t slot, port;
+
+	make_running(f);
+	agent_say_numbers(f, AGENT_CONNECT, 70, 2);
+	slot = expect_request(f, 2);
+	worker_say(f, slot, 0, null);
+	expect_connected(f, 70, 0, &port);
+	assert_int_equal(port, AGENT_PORT_SOCKET(slot));
+	assert_false(vsock_port_idle(&f->vs, port));
+	/* another takes another place; one that is refused leaves its own */
+	agent_say_numbers(f, AGENT_CONNECT, 71, 0);
+	assert_int_not_equal(expect_request(f, 0), slot);
+	worker_say(f, slot + 1, ECONNREFUSED, -1);
+	expect_connected(f, 71, ECONNREFUSED, &port);
+	fake_close(&f->vs, AGENT_PORT_SOCKET(slot));
+	for (uint32_t i = 0; i < AGENT_SOCKET_CONNS_MAX; i++) {
+		agent_say_numbers(f, AGENT_CONNECT, i, 0);
+		assert_int_equal(expect_request(f, 0), i);
+	}
+	agent_say_numbers(f, AGENT_CONNECT, 99, 0); /* no place is left */
+	expect_connected(f, 99, EAGAIN, &port);
+	assert_false(f->failed);
+	close(null);
+}
+
+/* The worker is a process of its own: nothing it says may break this one. */
+static void test_sockets_worker_violations(void **state)
+{
+	static const struct {
+		uint32_t slot, code;
+		bool fd;
+	} table[] = {
+		{ 1, 0, true }, { AGENT_SOCKET_CONNS_MAX, 0, true }, { UINT32_MAX, 0, true },
+		{ 0, 0, false }, { 0, 5, true }, { 0, 5000, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		struct fixture *f = fixture_new(-1);
+
+		make_running(f);
+		agent_say_numbers(f, AGENT_CONNECT, 1, 0);
+		expect_request(f, 0);
+		worker_say(f, table[i].slot, table[i].code, table[i].fd ? f->agent : -1);
+		assert_true(f->failed);
+		teardown((void **)&f);
+	}
 }
 
 static void test_agent_error(void **state)
@@ -869,6 +970,8 @@ int main(void)
 		T(test_agent_gone),
 		cmocka_unit_test(test_agent_violations),
 		T(test_cgroup),
+		T(test_sockets),
+		cmocka_unit_test(test_sockets_worker_violations),
 		T(test_agent_oversize),
 		T(test_agent_odd_status),
 		T(test_agent_log),

@@ -1,0 +1,187 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What a configuration can ask for, by bundles of our own: user namespaces, idmapped mounts, hooks in
+# the container, scheduling, sockets of the host's, and limits that change.
+load helpers
+
+# more_rights - a filter for edit: capabilities that `krun-gpu spec` does not give
+more_rights='.process.capabilities |= map_values(. + ["CAP_SYS_ADMIN", "CAP_CHOWN", "CAP_DAC_OVERRIDE"])'
+
+teardown() {
+	[ -n "${BATS_TEST_COMPLETED-}" ] || printf 'status %s, output:\n%s\n' "${status-}" "${output-}"
+	LIMIT=120 host 'for id in $(krun-gpu list -q); do krun-gpu delete --force $id; done
+		rm -rf /tmp/conf; podman rm -f -t 0 -a > /dev/null 2>&1' || true
+}
+
+@test "a user namespace maps the ids of files, devices, limits and users" {
+	run host '
+		new_bundle /tmp/conf sh -c "id -u; tr -s \" \" < /proc/self/uid_map
+			stat -c %u:%g / /dev/null; ulimit -Hn; touch /tmp/made; chown 5:6 /tmp/made
+			echo x > /dev/null; cat /proc/sys/net/ipv4/ip_unprivileged_port_start
+			mkdir /tmp/m && mount -t tmpfs none /tmp/m && echo mounted"
+		chown -R 100000:200000 /tmp/conf/rootfs
+		edit /tmp/conf ".linux.namespaces += [{type: \"user\"}] |
+			.linux.uidMappings = [{containerID: 0, hostID: 100000, size: 65536}] |
+			.linux.gidMappings = [{containerID: 0, hostID: 200000, size: 65536}] |
+			.process.rlimits = [{type: \"RLIMIT_NOFILE\", soft: 5000, hard: 70000}]"
+		edit /tmp/conf "$1"
+		for a in tr stat touch chown mkdir mount; do ln -sf busybox /tmp/conf/rootfs/bin/$a; done
+		krun-gpu run -b /tmp/conf conf1 < /dev/null
+		stat -c %u:%g /tmp/conf/rootfs/tmp/made' "$more_rights"
+	[ "$status" -eq 0 ]
+	[ "${lines[*]}" = "0  0 100000 65536 0:0 0:0 70000 0 mounted 100005:200006" ]
+}
+
+@test "podman --uidmap, and an exec that joins" {
+	run host '
+		new_bundle /tmp/conf true
+		chown -R 100000:100000 /tmp/conf/rootfs
+		kp run -d --name conf --network none --uidmap 0:100000:65536 --gidmap 0:100000:65536 \
+			--rootfs /tmp/conf/rootfs sleep 1000 > /dev/null
+		podman exec conf cat /proc/self/uid_map | tr -s " "
+		podman exec -u 1234 conf id -u
+		podman rm -f -t 0 conf > /dev/null'
+	[ "$status" -eq 0 ]
+	[ "${lines[*]}" = " 0 100000 65536 1234" ]
+}
+
+@test "an idmapped mount shows and takes ids as mapped" {
+	run host '
+		new_bundle /tmp/conf sh -c "stat -c %u:%g /vol/old; touch /vol/new; chown 1001:1002 /vol/new"
+		mkdir /tmp/conf/vol; touch /tmp/conf/vol/old; chown 7:8 /tmp/conf/vol/old
+		edit /tmp/conf ".mounts += [{destination: \"/vol\", type: \"bind\", source: \"/tmp/conf/vol\",
+			options: [\"bind\"], uidMappings: [{containerID: 0, hostID: 1000, size: 10}],
+			gidMappings: [{containerID: 0, hostID: 1000, size: 10}]}]"
+		edit /tmp/conf "$1"
+		for a in stat touch chown; do ln -s busybox /tmp/conf/rootfs/bin/$a; done
+		krun-gpu run -b /tmp/conf conf2 < /dev/null
+		stat -c %u:%g /tmp/conf/vol/new' "$more_rights"
+	[ "$status" -eq 0 ]
+	[ "${lines[*]}" = "1007:1008 1:2" ]
+}
+
+@test "startContainer hooks run in the container, before its process; a failing one prevents it" {
+	run host '
+		new_bundle /tmp/conf cat /tmp/hook
+		edit /tmp/conf ".hooks.startContainer = [{path: \"/bin/sh\",
+			args: [\"sh\", \"-c\", \"{ grep status; echo \$A; cat /proc/sys/kernel/hostname; } > /tmp/hook\"],
+			env: [\"PATH=/bin\", \"A=b c\"]}]"
+		ln -s busybox /tmp/conf/rootfs/bin/grep
+		krun-gpu run -b /tmp/conf conf3 < /dev/null
+		edit /tmp/conf ".hooks.startContainer[0].args[2] = \"echo broken >&2; exit 4\""
+		krun-gpu run -b /tmp/conf conf3 < /dev/null 2>&1'
+	[ "$status" -ne 0 ]
+	[ "${lines[0]//[[:space:]]/}" = '"status":"created",' ]
+	[ "${lines[1]} ${lines[2]}" = "b c krun-gpu" ]
+	[[ ${lines[3]} == *"hooks.startContainer[0]: /bin/sh ended with code 4: broken" ]]
+	[ "${#lines[@]}" -eq 4 ]
+}
+
+@test "scheduler, input and output priority, personality" {
+	run host '
+		new_bundle /tmp/conf sh -c "cut -d \" \" -f 19,41 /proc/self/stat; ionice; uname -m"
+		for a in cut ionice uname; do ln -s busybox /tmp/conf/rootfs/bin/$a; done
+		edit /tmp/conf ".process.scheduler = {policy: \"SCHED_BATCH\", nice: 5} |
+			.process.ioPriority = {class: \"IOPRIO_CLASS_IDLE\", priority: 0} |
+			.linux.personality = {domain: \"LINUX32\"}"
+		krun-gpu run -b /tmp/conf conf4 < /dev/null'
+	[ "$status" -eq 0 ]
+	[ "${lines[*]}" = "5 3 idle i686" ]
+}
+
+@test "a socket of the host's answers in the container, with all bytes, several at a time" {
+	run host '
+		new_bundle /tmp/conf sh -c "stat -c %a:%u:%g /run/host.sock
+			head -c 2000000 /dev/urandom > /tmp/in
+			for i in 1 2 3; do /unix_talk /run/host.sock < /tmp/in > /tmp/out\$i & done; wait
+			for i in 1 2 3; do cmp /tmp/in /tmp/out\$i && echo same; done
+			kill -STOP \$\$ & echo over"
+		cp $e2e/unix_talk /tmp/conf/rootfs/
+		for a in stat head cmp; do ln -s busybox /tmp/conf/rootfs/bin/$a; done
+		socat UNIX-LISTEN:/tmp/conf/host.sock,fork,mode=660 EXEC:/bin/cat < /dev/null > /dev/null 2>&1 &
+		socat=$!
+		until_true 10 test -S /tmp/conf/host.sock
+		edit /tmp/conf ".mounts += [{destination: \"/run/host.sock\", type: \"bind\",
+			source: \"/tmp/conf/host.sock\", options: [\"rbind\", \"rprivate\"]}]"
+		krun-gpu run -b /tmp/conf conf5 < /dev/null
+		kill $socat'
+	[ "$status" -eq 0 ]
+	[ "${lines[*]}" = "660:0:0 same same same over" ]
+}
+
+@test "whoever listens sees the container's user; its socket's mode holds" {
+	run host '
+		new_bundle /tmp/conf sh -c "/unix_talk /run/open < /dev/null; /unix_talk /run/closed < /dev/null"
+		cp $e2e/unix_talk /tmp/conf/rootfs/
+		for s in open closed; do
+			socat UNIX-LISTEN:/tmp/conf/$s,fork,mode=$([ $s = open ] && echo 666 || echo 600) \
+				SYSTEM:"echo \$SOCAT_PEERUID; echo uid \$(stat -c %u /proc/\$PPID)" \
+				< /dev/null > /dev/null 2>&1 &
+			until_true 10 test -S /tmp/conf/$s
+			edit /tmp/conf ".mounts += [{destination: \"/run/$s\", type: \"bind\",
+				source: \"/tmp/conf/$s\", options: [\"bind\"]}]"
+		done
+		edit /tmp/conf ".process.user = {uid: 1000, gid: 1000}"
+		krun-gpu run -b /tmp/conf conf6 < /dev/null 2>&1 || echo "code $?"
+		ps -o uid= -C krun-gpu-connect || true
+		kill %1 %2'
+	[ "$status" -eq 0 ]
+	[[ $output == *"uid 0"* ]]
+	[[ $output == *"/run/closed: Permission denied"* ]]
+}
+
+@test "update changes limits in the guest and on the host, and refuses a larger machine" {
+	run host '
+		new_bundle /tmp/conf sleep 1000
+		ln -s busybox /tmp/conf/rootfs/bin/nproc
+		edit /tmp/conf ".linux.resources.memory = {limit: 268435456} | .linux.resources.pids = {limit: 50}"
+		krun-gpu create -b /tmp/conf conf7 < /dev/null > /dev/null 2>&1
+		krun-gpu start conf7
+		cg=/sys/fs/cgroup/conf7
+		show() {
+			krun-gpu exec conf7 cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max < /dev/null
+			cat $cg/pids.max $cg/cpu.weight
+		}
+		show
+		before=$(cat $cg/memory.max)
+		krun-gpu update --memory 128m --pids-limit 20 --cpu-share 2048 conf7
+		show
+		[ "$(cat $cg/memory.max)" -lt "$before" ] && echo less
+		echo "{\"pids\": {\"limit\": -1}, \"cpu\": {\"quota\": 50000, \"period\": 100000}}" |
+			krun-gpu update -r - conf7
+		krun-gpu exec conf7 cat /sys/fs/cgroup/pids.max < /dev/null
+		cat $cg/pids.max $cg/cpu.max
+		krun-gpu update --memory 8g conf7 2>&1 || true
+		krun-gpu update --cpu-quota 90000000 conf7 2>&1 || true'
+	[ "$status" -eq 0 ]
+	[ "${lines[*]:0:11}" = \
+		"268435456 50 562 100 134217728 20 532 79 less max max" ]
+	[ "${lines[11]}" = "50000 100000" ]
+	[[ ${lines[12]} == *"memory.limit: the microVM has "*" MiB"* ]]
+	[[ ${lines[13]} == *"cpu.quota: the microVM has "*" virtual CPUs"* ]]
+}
+
+@test "events: what is used, and a process that memory was too little for" {
+	run host '
+		new_bundle /tmp/conf sh -c "while ! [ -e /tmp/go ]; do sleep 0.2; done
+			head -c 300000000 /dev/zero | tail > /dev/null; echo \"code \$?\"; sleep 1000"
+		for a in head tail; do ln -s busybox /tmp/conf/rootfs/bin/$a; done
+		edit /tmp/conf ".linux.resources.memory = {limit: 134217728} | .linux.resources.pids = {limit: 50}"
+		krun-gpu create -b /tmp/conf conf8 < /dev/null > /tmp/conf/out 2>&1
+		krun-gpu start conf8
+		krun-gpu events --stats conf8 | jq -r ".type, .id, .data.pids.limit,
+			(.data.cpu.usage.total > 0), (.data.memory.usage.usage > 1000000), .data.pids.current >= 1"
+		krun-gpu events --interval 60s conf8 > /tmp/conf/events &
+		events=$!
+		sleep 2
+		touch /tmp/conf/rootfs/tmp/go
+		until_true 100 grep -q oom /tmp/conf/events
+		jq -r .type /tmp/conf/events | xargs
+		until_true 60 grep code /tmp/conf/out
+		krun-gpu state conf8 | jq -r .status
+		krun-gpu delete --force conf8
+		wait $events'
+	[ "$status" -eq 0 ]
+	[ "${lines[*]}" = "stats conf8 50 true true true stats oom code 137 running" ]
+}
