@@ -104,7 +104,8 @@ static void export_top_attr(const struct oci_mount_plan *plan, struct mount_attr
 /* For every mount of the copy. A device node must never be opened through it. */
 static void export_tree_attr(const struct oci_mount_plan *plan, struct mount_attr *attr)
 {
-	const uint64_t slave = plan ? plan->propagation & MS_SLAVE : 0;
+	/* What is shared in the guest is a slave here: nothing of the guest's gets to the host. */
+	const uint64_t slave = plan ? plan->propagation & (MS_SLAVE | MS_SHARED) : 0;
 
 	attr->attr_set = MOUNT_ATTR_NODEV;
 	attr->propagation = slave ? MS_SLAVE : MS_PRIVATE;

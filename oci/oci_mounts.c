@@ -195,17 +195,35 @@ static int mount_plan_options(const struct oci_mount *m, size_t index, struct ar
 	return plan->data ? 0 : error_set(err, ENOMEM, "mounts[%zu]", index);
 }
 
-/* What a mount of the host's needs: a source, no unknown words, no way back for guest mounts. */
+/*
+ * Options of a file system mean nothing to a bind mount of it (mount(2): "data is ignored"); engines
+ * and bundles have them there all the same. A word that no file system has is a mistake.
+ */
+static int mount_data_check(size_t index, struct oci_mount_plan *plan, struct error **err)
+{
+	static const char *const words[] = { "mode=", "size=", "uid=", "gid=", "nr_inodes=",
+					     "nr_blocks=", "huge=", "ptmxmode=", "newinstance" };
+
+	for (const char *at = plan->data; *at; at += strcspn(at, ","), at += *at ? 1 : 0) {
+		size_t i = 0;
+
+		while (i < sizeof(words) / sizeof(*words) && strncmp(at, words[i], strlen(words[i])))
+			i++;
+		if (i == sizeof(words) / sizeof(*words))
+			return error_set(err, 0, "mounts[%zu].options: %.*s is not an option of a bind "
+					 "mount", index, (int)strcspn(at, ","), at);
+	}
+	*plan->data = 0;
+	return 0;
+}
+
+/* What a mount of the host's needs: a source, and no unknown words. */
 static int mount_plan_host(size_t index, struct oci_mount_plan *plan, struct error **err)
 {
 	if (!*plan->source && plan->where == OCI_MOUNT_BIND)
 		return error_set(err, 0, "mounts[%zu].source: missing", index);
-	if (plan->where == OCI_MOUNT_BIND && *plan->data)
-		return error_set(err, 0, "mounts[%zu].options: %s is not an option of a bind mount",
-				 index, plan->data);
-	if (plan->propagation & MS_SHARED)
-		return error_set(err, 0, "mounts[%zu].options: mounts made in the microVM cannot "
-				 "propagate to the host (shared)", index);
+	if (plan->where == OCI_MOUNT_BIND && mount_data_check(index, plan, err) < 0)
+		return -1;
 	if (plan->tmpcopyup)
 		return error_set(err, 0, "mounts[%zu].options: tmpcopyup is for tmpfs", index);
 	if (plan->uids && plan->where != OCI_MOUNT_BIND)

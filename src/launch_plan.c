@@ -163,6 +163,9 @@ static int plan_export(struct launch_plan *plan, const struct oci_mount_plan *m,
 {
 	struct agent_mount *out = plan_mount(plan, m);
 
+	if (m->propagation & MS_SHARED)
+		log_warning("%s is shared in the microVM only: mounts made there do not show on the "
+			    "host", m->destination);
 	out->kind = AGENT_MOUNT_EXPORT;
 	out->type = (char *)"";
 	out->data = (char *)"";
