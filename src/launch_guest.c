@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "base/cleanup.h"
@@ -24,6 +25,9 @@ static_assert((int)AGENT_CAP_SETS == (int)OCI_CAP_SETS &&
 	      (int)AGENT_CAP_EFFECTIVE == (int)OCI_CAP_EFFECTIVE &&
 	      (int)AGENT_CAP_PERMITTED == (int)OCI_CAP_PERMITTED,
 	      "capability sets are numbered alike");
+
+/* fs.nr_open */
+#define GUEST_NR_OPEN 1048576
 
 bool launch_guest_has_cgroup_file(const char *name)
 {
@@ -46,16 +50,41 @@ static int guest_seccomp(const struct oci_seccomp *seccomp, struct arena *arena,
 	return 0;
 }
 
+static bool guest_has_rlimit(const struct agent_process *p, uint32_t resource)
+{
+	for (size_t i = 0; i < p->num_rlimits; i++)
+		if (p->rlimits[i].resource == resource)
+			return true;
+	return false;
+}
+
+/*
+ * Limits that are not configured are inherited from whoever calls a runtime. In the guest there is
+ * nobody to inherit them from: they are sent.
+ */
 static int guest_rlimits(const struct oci_process *p, struct arena *arena,
 			 struct agent_process *out, struct error **err)
 {
-	out->rlimits = arena_alloc(arena, p->num_rlimits, sizeof(*out->rlimits));
+	out->rlimits = arena_alloc(arena, p->num_rlimits + RLIM_NLIMITS, sizeof(*out->rlimits));
 	if (!out->rlimits)
 		return error_set(err, ENOMEM, "process.rlimits");
-	out->num_rlimits = p->num_rlimits;
 	for (size_t i = 0; i < p->num_rlimits; i++)
-		out->rlimits[i] = (struct agent_rlimit){ p->rlimits[i].resource, p->rlimits[i].soft,
-							 p->rlimits[i].hard };
+		out->rlimits[out->num_rlimits++] = (struct agent_rlimit){
+			p->rlimits[i].resource, p->rlimits[i].soft, p->rlimits[i].hard
+		};
+	for (uint32_t resource = 0; resource < RLIM_NLIMITS; resource++) {
+		struct rlimit l;
+
+		if (guest_has_rlimit(out, resource) || getrlimit((int)resource, &l) < 0)
+			continue;
+		/* The guest kernel's own bound; the host's may have been raised. */
+		if (resource == RLIMIT_NOFILE && l.rlim_max > GUEST_NR_OPEN)
+			l.rlim_max = GUEST_NR_OPEN;
+		if (l.rlim_cur > l.rlim_max)
+			l.rlim_cur = l.rlim_max;
+		out->rlimits[out->num_rlimits++] =
+			(struct agent_rlimit){ resource, l.rlim_cur, l.rlim_max };
+	}
 	return 0;
 }
 
