@@ -44,6 +44,9 @@ int launch_vmm_open(struct launch *l, struct error **err);
 /** launch_vmm_spawn() - start the VMM, which waits for its configuration */
 int launch_vmm_spawn(struct launch *l, struct error **err);
 
+/** launch_root() - in the forked child that becomes the VMM: its mount namespace */
+int launch_root(void *data, struct error **err);
+
 /** launch_vmm_boot() - send the configuration and wait until the container is created */
 int launch_vmm_boot(struct launch *l, struct error **err);
 

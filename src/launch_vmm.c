@@ -154,6 +154,7 @@ int launch_vmm_spawn(struct launch *l, struct error **err)
 		.argv = argv, .netns_fd = l->netns, .new_netns = l->new_netns,
 		/* With a terminal the VMM itself becomes the session's leader. */
 		.new_session = !l->c.spec.process.terminal,
+		.prepare = launch_root, .data = l,
 	};
 	int pair[2];
 
@@ -176,7 +177,7 @@ static int send_config(struct launch *l, struct error **err)
 		.kernel = l->krunfw ? VMM_KERNEL_KRUNFW : VMM_KERNEL_FILE,
 		.kernel_path = (char *)l->krunfw,
 		.cmdline_extra = (char *)l->app->host.kernel_options,
-		.terminal = l->c.spec.process.terminal, .gpu_window = l->size.gpu_window,
+		.root_below = true, .terminal = l->c.spec.process.terminal, .gpu_window = l->size.gpu_window,
 		.log_level = l->app->log_level, .log_format = l->app->log_format,
 	};
 	int fds[VMM_FD_COUNT], r;

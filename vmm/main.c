@@ -129,7 +129,7 @@ static struct machine *build_machine(const struct vmm_config *cfg, int fds[VMM_F
 	struct machine *m = machine_create(cfg, fds, err);
 
 	if (m && (machine_add_devices(m, fds, err) || machine_load(m, fds, err) ||
-		  vmm_sandbox_drop_rights(err) || machine_start_devices(m, err) ||
+		  vmm_sandbox_drop_rights(cfg->root_below, err) || machine_start_devices(m, err) ||
 		  machine_add_vcpus(m, err)))
 		return NULL; /* the process is about to end */
 	return m;

@@ -91,7 +91,7 @@ static const struct sandbox_rule rules[] = {
 	ALLOW("exit_group", "the process ends"),
 };
 
-static int hide_file_system(struct error **err)
+static int hide_file_system(bool root_below, struct error **err)
 {
 	cap_t caps = cap_get_proc();
 	cap_flag_value_t admin = CAP_CLEAR;
@@ -103,12 +103,12 @@ static int hide_file_system(struct error **err)
 		log_debug("without CAP_SYS_ADMIN the root directory cannot be left");
 		return 0;
 	}
-	return sandbox_empty_root(err);
+	return root_below ? sandbox_leave_root(err) : sandbox_empty_root(err);
 }
 
-int vmm_sandbox_drop_rights(struct error **err)
+int vmm_sandbox_drop_rights(bool root_below, struct error **err)
 {
-	if (hide_file_system(err) || sandbox_keep_caps(NULL, 0, err))
+	if (hide_file_system(root_below, err) || sandbox_keep_caps(NULL, 0, err))
 		return -1;
 	return sandbox_no_new_privs(err);
 }

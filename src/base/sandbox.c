@@ -87,6 +87,36 @@ int sandbox_empty_root(struct error **err)
 	return 0;
 }
 
+/* A tmpfs of nothing, mounted nowhere: it lasts as long as it is somebody's root. */
+static int sandbox_nowhere(struct error **err)
+{
+	int fs = fsopen("tmpfs", FSOPEN_CLOEXEC), mnt = -1;
+
+	if (fs >= 0 && fsconfig(fs, FSCONFIG_SET_STRING, "size", "4k", 0) == 0 &&
+	    fsconfig(fs, FSCONFIG_SET_STRING, "nr_inodes", "2", 0) == 0 &&
+	    fsconfig(fs, FSCONFIG_SET_STRING, "mode", "555", 0) == 0 &&
+	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+		mnt = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+			      MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	if (mnt < 0)
+		error_set(err, errno, "cannot make an empty root");
+	if (fs >= 0)
+		close(fs);
+	return mnt;
+}
+
+int sandbox_leave_root(struct error **err)
+{
+	int mnt = sandbox_nowhere(err), r = 0;
+
+	if (mnt < 0)
+		return -1;
+	if (umount2("/", MNT_DETACH) < 0 || fchdir(mnt) < 0 || chroot(".") < 0 || chdir("/") < 0)
+		r = error_set(err, errno, "cannot leave the root");
+	close(mnt);
+	return r;
+}
+
 static int sandbox_add_rule(scmp_filter_ctx ctx, const struct sandbox_rule *rule)
 {
 	int nr = seccomp_syscall_resolve_name(rule->syscall);

@@ -43,6 +43,14 @@ int sandbox_keep_caps(const int *caps, size_t count, struct error **err);
 int sandbox_empty_root(struct error **err);
 
 /**
+ * sandbox_leave_root() - exchange the root for an empty one that is mounted nowhere
+ *
+ * For a process whose root lies over another one in a mount namespace of its own: that one shows, to
+ * who joins the namespace. Needs CAP_SYS_ADMIN and CAP_SYS_CHROOT; no path leads anywhere after it.
+ */
+int sandbox_leave_root(struct error **err);
+
+/**
  * sandbox_seccomp() - load a filter on all threads of the process: what no rule allows kills it
  * @rules: several rules for one system call are alternatives
  * @count: their number

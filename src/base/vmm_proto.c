@@ -34,6 +34,7 @@ void vmm_config_encode(struct wire_writer *w, const struct vmm_config *c)
 	wire_put_u32(w, c->kernel);
 	wire_put_str(w, c->kernel_path);
 	wire_put_str(w, c->cmdline_extra);
+	wire_put_u8(w, c->root_below);
 	wire_put_u8(w, c->terminal);
 	wire_put_u64(w, c->gpu_window);
 	encode_nets(w, c);
@@ -52,6 +53,7 @@ int vmm_config_decode(struct wire_reader *r, struct vmm_config *c)
 	c->kernel = wire_get_u32(r);
 	c->kernel_path = wire_get_str(r);
 	c->cmdline_extra = wire_get_str(r);
+	c->root_below = wire_get_u8(r);
 	c->terminal = wire_get_u8(r);
 	c->gpu_window = wire_get_u64(r);
 	decode_nets(r, c);

@@ -104,6 +104,7 @@ struct vmm_config {
 	uint32_t kernel;    /* enum vmm_kernel */
 	char *kernel_path;
 	char *cmdline_extra; /* appended to the kernel command line; "" for none */
+	bool root_below;     /* below the VMM's root lies the container's (oci/oci_view.h) */
 	bool terminal;	     /* VMM_FD_STDIN is a pty slave: take it as controlling terminal */
 	uint64_t gpu_window; /* bytes of the host-visible shared-memory region; with VMM_FD_GPU */
 	struct vmm_net net[VMM_NET_MAX];

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,9 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/sandbox.h"
 #include "oci/oci_export.h"
+#include "oci/oci_view.h"
 
 static char base[64];
 
@@ -136,6 +139,77 @@ static void the_agent_is_served_read_only(void **state)
 		"test -d newroot; ! touch newroot/f 2>/dev/null"), 0);
 }
 
+/* In a process that has its view: the host's root until it is left, nothing afterwards. */
+_Noreturn static void view_process(const struct oci_view *v, int ready, int done)
+{
+	cleanup_error struct error *err = NULL;
+	char c;
+
+	if (oci_view_make(v, &err) < 0 || access("/proc/self/exe", F_OK) < 0 ||
+	    sandbox_leave_root(&err) < 0) {
+		fprintf(stderr, "# %s\n", error_msg(err));
+		_exit(1);
+	}
+	if (access("/proc", F_OK) == 0 || access("/file", F_OK) == 0 || access("../proc", F_OK) == 0)
+		_exit(2);
+	if (write(ready, "x", 1) != 1 || read(done, &c, 1) < 0)
+		_exit(3);
+	_exit(0);
+}
+
+/* In another one, which joins: the container's root, with what is mounted into it. */
+_Noreturn static void view_visitor(pid_t pid)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || setns(fd, CLONE_NEWNS) < 0)
+		_exit(1);
+	if (access("/own", F_OK) < 0 || access("/vol/f", F_OK) < 0)
+		_exit(2);
+	if (access("/proc/self", F_OK) == 0 || access("/hidden/f", F_OK) == 0)
+		_exit(3);
+	_exit(0);
+}
+
+static void who_joins_sees_the_containers_files(void **state)
+{
+	static const bool shown[] = { true, false };
+	char root[80], data[80];
+	const struct oci_export_mount mounts[] = {
+		{ .path = data, .plan = { .destination = "/link/vol", .recursive = true } },
+		{ .path = data, .plan = { .destination = "/hidden" } },
+	};
+	const struct oci_view v = { root, mounts, shown, 2 };
+	int ready[2], done[2], status;
+	pid_t pid, visitor;
+	char c;
+
+	(void)state;
+	if (geteuid())
+		skip();
+	/* a link of the image's leads nowhere but into its root */
+	assert_int_equal(shell("mkdir -p root/vol root/hidden && touch root/own data/f && "
+			       "ln -s / root/link"), 0);
+	snprintf(root, sizeof(root), "%s/root", base);
+	snprintf(data, sizeof(data), "%s/data", base);
+	assert_int_equal(pipe(ready) | pipe(done), 0);
+	pid = fork();
+	if (!pid)
+		view_process(&v, ready[1], done[0]);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	visitor = fork();
+	if (!visitor)
+		view_visitor(pid);
+	waitpid(visitor, &status, 0);
+	assert_int_equal(status, 0);
+	assert_int_equal(write(done[1], "x", 1), 1);
+	waitpid(pid, &status, 0);
+	assert_int_equal(status, 0);
+}
+
 static void a_missing_source_is_named(void **state)
 {
 	(void)state;
@@ -152,6 +226,7 @@ int main(void)
 		cmocka_unit_test(links_of_the_image_lead_nowhere_else),
 		cmocka_unit_test(the_host_itself_refuses_writes),
 		cmocka_unit_test(the_agent_is_served_read_only),
+		cmocka_unit_test(who_joins_sees_the_containers_files),
 		cmocka_unit_test(a_missing_source_is_named),
 	};
 
