@@ -81,7 +81,22 @@ static int oci_parse_rlimits(const struct json *obj, struct arena *arena, struct
 	return r < 0 ? -1 : 0;
 }
 
-/* The specification: a name that does not map to a capability is a warning, not an error. */
+/* capabilities(7): what is ambient is permitted and inheritable. */
+static void oci_limit_ambient(struct oci_process *p)
+{
+	const uint64_t grantable = p->capabilities[OCI_CAP_PERMITTED] &
+				   p->capabilities[OCI_CAP_INHERITABLE];
+
+	if (p->capabilities[OCI_CAP_AMBIENT] & ~grantable)
+		log_warning("process.capabilities.ambient: what is not permitted and inheritable "
+			    "as well cannot be granted");
+	p->capabilities[OCI_CAP_AMBIENT] &= grantable;
+}
+
+/*
+ * The specification: a name that does not map to a capability is a warning, not an error, and so is
+ * a capability that cannot be granted.
+ */
 static int oci_parse_capabilities(const struct json *obj, struct arena *arena,
 				  struct oci_process *p, struct error **err)
 {
@@ -106,6 +121,7 @@ static int oci_parse_capabilities(const struct json *obj, struct arena *arena,
 				p->capabilities[set] |= 1ull << cap;
 		}
 	}
+	oci_limit_ambient(p);
 	return 0;
 }
 
