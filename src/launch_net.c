@@ -117,7 +117,11 @@ int launch_net(struct launch *l, struct error **err)
 	if (net_namespace_run(netns, connect_guest, l, err) < 0)
 		return -1;
 	l->num_nets = l->net.count;
-	if (!l->net.veth)
+	/*
+	 * Where the runtime makes both namespaces podman sets the network up between create and
+	 * start, in a user namespace's case alone.
+	 */
+	if (!l->net.veth && !(l->new_netns && oci_spec_namespace(&l->c.spec, CLONE_NEWUSER)))
 		return 0;
 	l->num_nets += SPARE_DEVICES;
 	if (l->num_nets > VMM_NET_MAX)

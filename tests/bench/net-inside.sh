@@ -26,7 +26,7 @@ start_container() {
 make_initramfs() {
 	local root=$1
 
-	mkdir -p "$root"/{bin,dev,proc,sys,bench/lib,lib64,usr/lib/x86_64-linux-gnu}
+	mkdir -p "$root"/{bin,dev,proc,sys,tmp,bench/lib,lib64,usr/lib/x86_64-linux-gnu}
 	mknod "$root/dev/console" c 5 1
 	cp /usr/bin/busybox "$root/bin/busybox"
 	for applet in sh ip mount; do ln -s busybox "$root/bin/$applet"; done
