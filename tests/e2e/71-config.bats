@@ -48,15 +48,15 @@ teardown() {
 
 @test "an idmapped mount shows and takes ids as mapped" {
 	run host '
-		new_bundle /tmp/conf sh -c "stat -c %u:%g /vol/old; touch /vol/new; chown 1001:1002 /vol/new"
-		mkdir /tmp/conf/vol; touch /tmp/conf/vol/old; chown 7:8 /tmp/conf/vol/old
+		new_bundle /tmp/conf sh -c "stat -c %u:%g /vol/old; touch /vol/new"
+		mkdir -m 777 /tmp/conf/vol; touch /tmp/conf/vol/old; chown 7:8 /tmp/conf/vol/old
 		edit /tmp/conf ".mounts += [{destination: \"/vol\", type: \"bind\", source: \"/tmp/conf/vol\",
 			options: [\"bind\"], uidMappings: [{containerID: 0, hostID: 1000, size: 10}],
-			gidMappings: [{containerID: 0, hostID: 1000, size: 10}]}]"
-		edit /tmp/conf "$1"
-		for a in stat touch chown; do ln -s busybox /tmp/conf/rootfs/bin/$a; done
+			gidMappings: [{containerID: 0, hostID: 1000, size: 10}]}] |
+			.process.user = {uid: 1001, gid: 1002}"
+		for a in stat touch; do ln -s busybox /tmp/conf/rootfs/bin/$a; done
 		krun-gpu run -b /tmp/conf conf2 < /dev/null
-		stat -c %u:%g /tmp/conf/vol/new' "$more_rights"
+		stat -c %u:%g /tmp/conf/vol/new'
 	[ "$status" -eq 0 ]
 	[ "${lines[*]}" = "1007:1008 1:2" ]
 }
