@@ -99,7 +99,7 @@ throughput() {
 
 	pid=$(mover "$target")
 	before=$(cpu_ms "$pid")
-	json=$("$share/iperf3" -c "${address[$target]}" -t "$seconds" -J "$@")
+	json=$(timeout $((seconds * 10 + 60)) "$share/iperf3" -c "${address[$target]}" -t "$seconds" -J "$@")
 	jq -r --arg t "$target" --arg w "$what" --arg r "$round" --argjson cpu \
 		$(($(cpu_ms "$pid") - before)) '.end.sum_received as $s |
 		"\($t) \($w) \($r) \($s.bits_per_second / 1e6)",
