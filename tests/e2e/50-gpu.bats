@@ -27,6 +27,18 @@ load helpers
 	[[ $output == *"ok 67108864 Virtio-GPU Venus (llvmpipe"* ]]
 }
 
+@test "a picture equals the one that the host draws, pixel by pixel" {
+	LIMIT=600 run host '
+		mkdir -p /root/drawn && cp "$e2e"/picture /root/drawn/
+		VK_DRIVER_FILES=$(echo /usr/share/vulkan/icd.d/lvp_icd*.json) \
+			/root/drawn/picture /root/drawn/host.png
+		podman --runtime krun-gpu run --rm --network none --device /dev/dri \
+			-v /root/drawn:/drawn demo /drawn/picture /drawn/container.png
+		cmp /root/drawn/host.png /root/drawn/container.png && echo same'
+	[ "$status" -eq 0 ]
+	[[ $output == *"Virtio-GPU Venus (llvmpipe"*same ]]
+}
+
 @test "two containers share the GPU" {
 	LIMIT=600 run host '
 		for i in 1 2; do
