@@ -161,27 +161,3 @@ teardown() {
 	[[ ${lines[12]} == *"memory.limit: the microVM has "*" MiB"* ]]
 	[[ ${lines[13]} == *"cpu.quota: the microVM has "*" virtual CPUs"* ]]
 }
-
-@test "events: what is used, and a process that memory was too little for" {
-	run host '
-		new_bundle /tmp/conf sh -c "while ! [ -e /tmp/go ]; do sleep 0.2; done
-			head -c 300000000 /dev/zero | tail > /dev/null; echo \"code \$?\"; sleep 1000"
-		for a in head tail; do ln -s busybox /tmp/conf/rootfs/bin/$a; done
-		edit /tmp/conf ".linux.resources.memory = {limit: 134217728} | .linux.resources.pids = {limit: 50}"
-		krun-gpu create -b /tmp/conf conf8 < /dev/null > /tmp/conf/out 2>&1
-		krun-gpu start conf8
-		krun-gpu events --stats conf8 | jq -r ".type, .id, .data.pids.limit,
-			(.data.cpu.usage.total > 0), (.data.memory.usage.usage > 1000000), .data.pids.current >= 1"
-		krun-gpu events --interval 60s conf8 > /tmp/conf/events &
-		events=$!
-		sleep 2
-		touch /tmp/conf/rootfs/tmp/go
-		until_true 100 grep -q oom /tmp/conf/events
-		jq -r .type /tmp/conf/events | xargs
-		until_true 60 grep code /tmp/conf/out
-		krun-gpu state conf8 | jq -r .status
-		krun-gpu delete --force conf8
-		wait $events'
-	[ "$status" -eq 0 ]
-	[ "${lines[*]}" = "stats conf8 50 true true true stats oom code 137 running" ]
-}
