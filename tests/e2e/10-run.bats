@@ -53,7 +53,7 @@ load helpers
 @test "capabilities, no_new_privs and read-only paths hold for the process" {
 	run host 'kprun --cap-drop all --security-opt no-new-privileges demo sh -c "
 		grep -E \"^(CapEff|NoNewPrivs)\" /proc/self/status
-		echo 1 > /proc/sys/kernel/panic || echo refused" 2> /dev/null'
+		(echo 1 > /proc/sys/kernel/panic) 2> /dev/null || echo refused" 2>&1'
 	[ "$status" -eq 0 ]
 	[[ $output =~ CapEff:[[:space:]]+0000000000000000 ]]
 	[[ $output =~ NoNewPrivs:[[:space:]]+1 ]]
