@@ -30,6 +30,7 @@
 #include "vmm/irq.h"
 #include "vmm/kernel_load.h"
 #include "vmm/kvm.h"
+#include "vmm/last_words.h"
 #include "vmm/memslot.h"
 #include "vmm/mmio_bus.h"
 #include "vmm/net_plugs.h"
@@ -51,11 +52,13 @@
  * boot; swiotlb=noforce a bounce buffer that virtio here never uses; dummy.numdummies=0 an
  * interface that nobody asked for; reboot=t makes a reset a triple fault, which KVM reports at
  * once; panic=-1 makes a panic a reset, and oops=panic an oops: what it leaves behind are locks
- * that nobody releases and a container that hangs.
+ * that nobody releases and a container that hangs; earlyprintk is for those that die before they
+ * have a console.
  */
 #define CMDLINE_BASE                                                                           \
 	"console=hvc0 quiet reboot=t panic=-1 oops=panic tsc=reliable swiotlb=noforce "        \
-	"8250.nr_uarts=0 dummy.numdummies=0 random.trust_cpu=on"
+	"8250.nr_uarts=0 dummy.numdummies=0 random.trust_cpu=on "                              \
+	"earlyprintk=serial,ttyS0,115200"
 /*
  * For a kernel without initramfs support: the agent lies in the export. "rw", since the agent mounts
  * the export a second time, which shares the superblock; its top is read-only on the host.
@@ -72,7 +75,7 @@ struct machine {
 	struct mmio_bus mmio;
 	struct serial serial;
 	int console_fd; /* owned */
-	const struct virtio_device *console; /* borrowed from its transport */
+	struct last_words last_words;
 	struct virtio_transport *transports[ARCH_MMIO_DEVICES_MAX];
 	size_t num_transports;
 	struct shm_window *gpu_window;
@@ -163,6 +166,8 @@ static void vcpu_pio(void *data, uint16_t port, void *buf, size_t len, bool writ
 
 	pthread_mutex_lock(&m->lock);
 	serial_access(&m->serial, port, buf, len, write);
+	if (write && len == 1 && serial_is_data(port))
+		last_words_scan(&m->last_words, buf, 1);
 	pthread_mutex_unlock(&m->lock);
 }
 
@@ -173,7 +178,7 @@ static void vcpu_stopped(void *data, const char *why)
 
 	pthread_mutex_lock(&m->lock);
 	serial_flush(&m->serial);
-	words = console_last_words(m->console);
+	words = last_words(&m->last_words);
 	if (why)
 		machine_stop(m, "%s", why);
 	else if (words)
@@ -325,7 +330,7 @@ int machine_add_devices(struct machine *m, int fds[VMM_FD_COUNT], struct error *
 	struct virtio_device *dev;
 
 	m->console_fd = m->serial.out_fd = steal_fd(&fds[VMM_FD_CONSOLE]);
-	m->console = dev = console_create(&m->mem, m->console_fd, err);
+	dev = console_create(&m->mem, m->console_fd, &m->last_words, err);
 	if (!dev || add_device(m, dev, err))
 		return -1;
 	m->vsock = vsock_create(&m->mem, m->loop, err);

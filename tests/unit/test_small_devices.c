@@ -8,13 +8,17 @@
 #include "base/log.h"
 #include "tests/unit/fake_driver.h"
 #include "tests/unit/unit.h"
+#include "vmm/last_words.h"
 #include "vmm/virtio/console.h"
 #include "vmm/virtio/rng.h"
+
+static struct last_words words;
 
 static int setup(void **state)
 {
 	struct fake_driver *drv = calloc(1, sizeof(*drv));
 
+	words = (struct last_words){ 0 };
 	log_init("test", STDERR_FILENO, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
 	fake_driver_init(drv);
 	*state = drv;
@@ -86,7 +90,7 @@ static void test_console(void **state)
 
 	assert_int_equal(pipe(out), 0);
 	assert_int_equal(fcntl(out[1], F_SETPIPE_SZ, 4096), 4096);
-	assert_int_equal(fake_driver_start(drv, console_create(&drv->mem, out[1], NULL)), 0);
+	assert_int_equal(fake_driver_start(drv, console_create(&drv->mem, out[1], &words, NULL)), 0);
 	drv->dev->ops->config_read(drv->dev, 0, config, sizeof(config));
 	fake_driver_add(drv, 0, &(struct fake_buffer){ gpa, 64, true }, 1);
 	fake_driver_kick(drv, 0); /* input: kept, never used */
@@ -111,7 +115,7 @@ static void test_console_limit(void **state)
 
 	unlink(path);
 	log_init("test", -1, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
-	assert_int_equal(fake_driver_start(drv, console_create(&drv->mem, out, NULL)), 0);
+	assert_int_equal(fake_driver_start(drv, console_create(&drv->mem, out, &words, NULL)), 0);
 	for (int i = 0; i < 20; i++)
 		print(drv, gpa, 1 << 20);
 	assert_int_equal(lseek(out, 0, SEEK_END), CONSOLE_MAX_BYTES);
@@ -123,7 +127,7 @@ static void test_console_without_fd(void **state)
 	struct fake_driver *drv = *state;
 	uint64_t gpa = fake_driver_alloc(drv, 4096);
 
-	assert_int_equal(fake_driver_start(drv, console_create(&drv->mem, -1, NULL)), 0);
+	assert_int_equal(fake_driver_start(drv, console_create(&drv->mem, -1, &words, NULL)), 0);
 	print(drv, gpa, 4096);
 }
 
@@ -139,18 +143,18 @@ static void test_console_last_words(void **state)
 	uint64_t gpa = fake_driver_alloc(drv, 4096);
 	char longest[2000];
 
-	assert_int_equal(fake_driver_start(drv, console_create(&drv->mem, -1, NULL)), 0);
-	assert_null(console_last_words(drv->dev));
+	assert_int_equal(fake_driver_start(drv, console_create(&drv->mem, -1, &words, NULL)), 0);
+	assert_null(last_words(&words));
 	memset(longest, 'x', sizeof(longest) - 1); /* cut, and forgotten with the line's end */
 	longest[sizeof(longest) - 1] = 0;
 	say(drv, gpa, longest);
 	say(drv, gpa, "\nno panic\nkrun-gpu-agent: warning: a small thing\n[1] Kernel panic - not ");
-	assert_null(console_last_words(drv->dev));
+	assert_null(last_words(&words));
 	/* in two pieces, with bytes that a log must not see */
 	say(drv, gpa, "syncing: VFS:\033[31m no \200root\r\n");
-	assert_string_equal(console_last_words(drv->dev), "Kernel panic - not syncing: VFS:[31m no root");
+	assert_string_equal(last_words(&words), "Kernel panic - not syncing: VFS:[31m no root");
 	say(drv, gpa, "krun-gpu-agent: a consequence\n");
-	assert_string_equal(console_last_words(drv->dev), "Kernel panic - not syncing: VFS:[31m no root");
+	assert_string_equal(last_words(&words), "Kernel panic - not syncing: VFS:[31m no root");
 }
 
 int main(void)

@@ -18,13 +18,9 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "vmm/last_words.h"
 
-#define CONSOLE_LINE_MAX 160u
-#define AGENT_WARNING "krun-gpu-agent: warning: "
 #define CONSOLE_CHUNK 1024u /* not above PIPE_BUF */
-
-/* How the lines begin that say why the guest is about to end. */
-static const char *const last_words[] = { "Kernel panic - not syncing: ", "krun-gpu-agent: " };
 
 enum { CONSOLE_QUEUE_RX, CONSOLE_QUEUE_TX, CONSOLE_NUM_QUEUES };
 
@@ -32,9 +28,7 @@ struct console {
 	struct virtio_device dev;
 	int out_fd;	/* borrowed; -1: dropped */
 	size_t written; /* of CONSOLE_MAX_BYTES */
-	char line[CONSOLE_LINE_MAX]; /* the one that is not complete yet; cut at the array's end */
-	size_t len;
-	char last_words[CONSOLE_LINE_MAX]; /* see console_last_words() */
+	struct last_words *last_words; /* borrowed */
 };
 
 /* A pipe that polls writable takes PIPE_BUF bytes at once, even when it is in blocking mode. */
@@ -43,32 +37,6 @@ static bool console_can_write(const struct console *con)
 	struct pollfd p = { .fd = con->out_fd, .events = POLLOUT };
 
 	return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
-}
-
-/* The first ones count: what follows is about them. */
-static void console_line(struct console *con)
-{
-	con->line[con->len] = 0;
-	con->len = 0;
-	if (*con->last_words)
-		return;
-	for (size_t i = 0; i < sizeof(last_words) / sizeof(*last_words); i++) {
-		const char *words = strstr(con->line, last_words[i]);
-
-		if (words && strncmp(words, AGENT_WARNING, strlen(AGENT_WARNING)))
-			strcpy(con->last_words, words);
-	}
-}
-
-/* Look for last words. What is kept is printable, whatever the guest writes. */
-static void console_scan(struct console *con, const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		if (text[i] == '\n')
-			console_line(con);
-		else if (con->len < sizeof(con->line) - 1 && text[i] >= ' ' && text[i] <= '~')
-			con->line[con->len++] = text[i];
-	}
 }
 
 static void console_write(struct console *con, const char *text, size_t len)
@@ -92,7 +60,7 @@ static void console_output(struct console *con, struct virtq_chain *chain)
 		char text[CONSOLE_CHUNK];
 		const size_t n = chain_read(chain, text, sizeof(text));
 
-		console_scan(con, text, n);
+		last_words_scan(con->last_words, text, n);
 		console_write(con, text, n);
 	}
 }
@@ -161,7 +129,7 @@ static const struct virtio_device_ops console_ops = {
 };
 
 struct virtio_device *console_create(const struct guest_memory *mem, int out_fd,
-				     struct error **err)
+				     struct last_words *last_words, struct error **err)
 {
 	struct console *con = calloc(1, sizeof(*con));
 
@@ -171,12 +139,6 @@ struct virtio_device *console_create(const struct guest_memory *mem, int out_fd,
 	}
 	virtio_device_init(&con->dev, &console_ops, mem);
 	con->out_fd = out_fd;
+	con->last_words = last_words;
 	return &con->dev;
-}
-
-const char *console_last_words(const struct virtio_device *dev)
-{
-	const struct console *con = (const struct console *)dev;
-
-	return *con->last_words ? con->last_words : NULL;
 }

@@ -34,6 +34,11 @@ static void serial_put(struct serial *s, char c)
 		serial_flush(s);
 }
 
+bool serial_is_data(uint16_t port)
+{
+	return port == COM1 + REG_DATA;
+}
+
 void serial_access(struct serial *s, uint16_t port, void *buf, size_t len, bool write)
 {
 	uint8_t *byte = buf;

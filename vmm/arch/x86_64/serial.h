@@ -24,6 +24,9 @@ struct serial {
 /** serial_access() - the guest's IN (absent ports: all ones) or OUT of @len bytes */
 void serial_access(struct serial *s, uint16_t port, void *buf, size_t len, bool write);
 
+/** serial_is_data() - whether a byte written to @port is one that the guest prints */
+bool serial_is_data(uint16_t port);
+
 /** serial_flush() - write out a line that is not complete yet */
 void serial_flush(struct serial *s);
 
