@@ -9,7 +9,8 @@ load helpers
 		"$e2e"/pty size=30x100 expect="# " type="stty size" expect="30 100" \
 			size=41x123 type="sleep 1; stty size" expect="41 123" \
 			type=tty expect=/dev/pts/0 \
-			type="sleep 1000" expect="sleep 1000" key=3 type="echo after\$?" expect=after130 \
+			type="echo as\"\"leep; sleep 1000" expect=asleep key=3 expect="# " \
+			type="echo after\$?" expect=after130 \
 			type="exit 6" -- \
 			podman --runtime krun-gpu run --rm --network none -it demo bash --norc'
 	[ "$status" -eq 6 ]
