@@ -5,9 +5,9 @@
 
 bats_require_minimum_version 1.5.0
 
-# On an emulated host that is short of processor time a guest's kernel now and then resets before it
-# has a console, one start in some dozens; why is not known. (25 starts in a row beside little other
-# work had none.) A test that fails is tried once more, on a cleaned host; twice is a failure.
+# QEMU's emulated SVM now and then saves the host's instruction pointer as the guest's (tests/rig/
+# README.md): that guest hangs, resets or faults. A test that fails is tried once more, on a cleaned
+# host; twice is a failure.
 BATS_TEST_RETRIES=1
 
 # host SCRIPT [ARGUMENT]... - runs a bash script in the tested host, with prelude.sh before it.

@@ -66,7 +66,7 @@ ours() {
 }
 
 nothing_of_ours() {
-	[ -z "$(ours)" ]
+	[ -z "$(ours)" ] && ! pgrep -x podman > /dev/null
 }
 
 # snapshot - everything that a container could leave behind, sorted.
