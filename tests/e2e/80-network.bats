@@ -4,22 +4,7 @@
 # What podman says of a container's network is what the container has: each test does the same with
 # crun and with krun-gpu, and wants the same of both.
 load helpers
-
-# both SCRIPT - runs it for each runtime; both succeed, and say the same, which is then $output.
-both() {
-	local with_crun
-
-	run host "RT=crun; . $E2E_SHARE_INSIDE/network.sh; $1"
-	[ "$status" -eq 0 ]
-	with_crun=$output
-	run host "RT=krun-gpu; . $E2E_SHARE_INSIDE/network.sh; $1"
-	[ "$status" -eq 0 ]
-	[ "$output" = "$with_crun" ] || { echo "crun: $with_crun"; false; }
-}
-
-krun() {
-	run host "RT=krun-gpu; . $E2E_SHARE_INSIDE/network.sh; $1"
-}
+load network
 
 @test "bridge: interface, MAC, MTU, addresses and routes, IPv4 and IPv6" {
 	both '

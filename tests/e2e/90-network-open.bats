@@ -5,22 +5,7 @@
 # for their limits when it has to share its processors: they run only when named
 # (`contrib/check network`).
 load helpers
-
-# both SCRIPT - runs it for each runtime; both succeed, and say the same, which is then $output.
-both() {
-	local with_crun
-
-	run host "RT=crun; . $E2E_SHARE_INSIDE/network.sh; $1"
-	[ "$status" -eq 0 ]
-	with_crun=$output
-	run host "RT=krun-gpu; . $E2E_SHARE_INSIDE/network.sh; $1"
-	[ "$status" -eq 0 ]
-	[ "$output" = "$with_crun" ] || { echo "crun: $with_crun"; false; }
-}
-
-krun() {
-	run host "RT=krun-gpu; . $E2E_SHARE_INSIDE/network.sh; $1"
-}
+load network
 
 @test "networks that are isolated stay so, and the host's loopback is its own" {
 	both '
