@@ -25,6 +25,7 @@
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
 #define CGROUP_REMOVE_MS 5000
+#define CGROUP_EVENTS_MAX 4096
 
 bool cgroup_available(void)
 {
@@ -34,19 +35,34 @@ bool cgroup_available(void)
 	       !access(CGROUP_ROOT "/cgroup.procs", W_OK);
 }
 
+static bool cgroup_name_is(const char *at, size_t len, const char *name)
+{
+	return len == strlen(name) && !strncmp(at, name, len);
+}
+
 char *cgroup_path(const char *wanted, const char *id, struct arena *arena, struct error **err)
 {
+	bool named = false;
 	char *path;
 
 	if (!wanted || !*wanted)
 		wanted = id;
 	for (const char *p = wanted; *p; p += strcspn(p, "/")) {
+		size_t len;
+
 		p += strspn(p, "/");
-		if (!strncmp(p, "..", 2) && (!p[2] || p[2] == '/')) {
-			error_set(err, 0, "linux.cgroupsPath: %s leads out of the hierarchy",
+		len = strcspn(p, "/");
+		if (cgroup_name_is(p, len, "..") || cgroup_name_is(p, len, ".")) {
+			error_set(err, 0, "linux.cgroupsPath: %s has a part that is \".\" or \"..\"",
 				  wanted);
 			return NULL;
 		}
+		named = named || len;
+	}
+	if (!named) {
+		error_set(err, 0, "linux.cgroupsPath: %s is the root of the hierarchy, not a cgroup "
+			  "for a container", wanted);
+		return NULL;
 	}
 	path = arena_printf(arena, "%s/%s", CGROUP_ROOT, wanted + strspn(wanted, "/"));
 	if (!path)
@@ -73,6 +89,18 @@ static void cgroup_enable_controllers(int dirfd)
 
 	for (size_t i = 0; i < sizeof(controllers) / sizeof(*controllers); i++)
 		cgroup_write(dirfd, "cgroup.subtree_control", controllers[i]);
+}
+
+int cgroup_check_unused(const char *path, struct error **err)
+{
+	cleanup_close int dirfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int fd = dirfd < 0 ? -1 : openat(dirfd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	cleanup_free char *text = fd < 0 ? NULL : fd_read_file(fd, CGROUP_EVENTS_MAX, NULL);
+
+	if (!text || !strstr(text, "populated 1"))
+		return 0;
+	return error_set(err, 0, "linux.cgroupsPath: %s has processes already, which would end with "
+			 "the container", path);
 }
 
 int cgroup_create(const char *path, struct error **err)

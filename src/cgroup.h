@@ -26,6 +26,9 @@ bool cgroup_available(void);
  */
 char *cgroup_path(const char *wanted, const char *id, struct arena *arena, struct error **err);
 
+/** cgroup_check_unused() - refuse a cgroup in which, or below which, somebody's processes are */
+int cgroup_check_unused(const char *path, struct error **err);
+
 /**
  * cgroup_create() - make the directory, and enable controllers on the way to it
  *

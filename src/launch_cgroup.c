@@ -44,6 +44,7 @@ static int make_cgroup(struct launch *l, struct error **err)
 int launch_cgroup(struct launch *l, struct error **err)
 {
 	struct oci_state *s = &l->c.state;
+	char *path;
 
 	if (l->app->cgroup_manager == CGROUP_MANAGER_SYSTEMD)
 		return 0;
@@ -52,7 +53,11 @@ int launch_cgroup(struct launch *l, struct error **err)
 	if (!cgroup_available())
 		return do_without(l, "/sys/fs/cgroup is not a cgroup v2 hierarchy that this user may "
 				  "write", err);
-	s->cgroup = cgroup_path(l->c.spec.cgroups_path, l->opts->id, &s->arena, err);
+	path = cgroup_path(l->c.spec.cgroups_path, l->opts->id, &s->arena, err);
+	/* What is on record is ours to remove, with all that is in it. */
+	if (!path || cgroup_check_unused(path, err) < 0)
+		return -1;
+	s->cgroup = path;
 	return make_cgroup(l, err);
 }
 

@@ -256,6 +256,11 @@ static void cgroup_paths_stay_inside(void **state)
 	assert_string_equal(cgroup_path("a..b", "id", &a, NULL), "/sys/fs/cgroup/a..b");
 	assert_null(cgroup_path("/a/../..", "id", &a, NULL));
 	assert_null(cgroup_path("..", "id", &a, NULL));
+	assert_null(cgroup_path("/", "id", &a, NULL));
+	assert_null(cgroup_path("///", "id", &a, NULL));
+	assert_null(cgroup_path("/.", "id", &a, NULL));
+	assert_null(cgroup_path("a/./b", "id", &a, NULL));
+	assert_string_equal(cgroup_path("/.a/", "id", &a, NULL), "/sys/fs/cgroup/.a/");
 }
 
 static void systemd_scopes_are_named(void **state)
