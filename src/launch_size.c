@@ -15,6 +15,7 @@
 #define RAM_MAX (1ull << 42)
 #define RAM_ALIGN (2 * MIB)
 #define VCPUS_MAX 64
+#define CPU_LAST 65535
 
 /* The guest kernel's own memory: its image and tables, and 1/64 of RAM for struct page. */
 #define GUEST_KERNEL (64 * MIB)
@@ -89,9 +90,12 @@ int cpu_list_count(const char *list)
 				return -1;
 			list = end;
 		}
-		if (last < first || last > 65535 || (*list && *list != ',' && *list != '\n'))
+		if (last < first || last > CPU_LAST || (*list && *list != ',' && *list != '\n'))
 			return -1;
+		/* Some may be named twice. */
 		count += (int)(last - first + 1);
+		if (count > CPU_LAST + 1)
+			return -1;
 		list += *list ? 1 : 0;
 	}
 	return count;

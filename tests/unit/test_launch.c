@@ -57,6 +57,8 @@ static void cpu_lists(void **state)
 	assert_int_equal(cpu_list_count("a"), -1);
 	assert_int_equal(cpu_list_count("1-"), -1);
 	assert_int_equal(cpu_list_count("0-99999999"), -1);
+	assert_int_equal(cpu_list_count("0-65535"), 65536);
+	assert_int_equal(cpu_list_count("0-65535,1"), -1);
 }
 
 static void sizes_follow_the_limits(void **state)
