@@ -95,10 +95,24 @@ static bool plan_is_nvidia_helper(const char *host)
 	return !strncmp(host, "/dev/nvidia-uvm", 15) || !strncmp(host, "/dev/nvidia-caps/", 17);
 }
 
+/*
+ * Has the host a device of this number, or a node by this name? One that it has not, no kernel has a
+ * driver for: its node is dead in any container, and as good in a guest.
+ */
+static bool plan_host_has(const struct oci_device *d)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/sys/dev/%s/%u:%u", d->type == 'b' ? "block" : "char", d->major,
+		 d->minor);
+	return !lstat(path, &st) || !lstat(d->path, &st);
+}
+
 /* 1: the guest has it now; 0: it cannot */
 static int plan_device(struct launch_plan *plan, const struct oci_device *d, const char *host)
 {
-	const mode_t kind = d->type == 'p' ? S_IFIFO : S_IFCHR;
+	const mode_t kind = d->type == 'p' ? S_IFIFO : d->type == 'b' ? S_IFBLK : S_IFCHR;
 
 	if (d->type == 'c' && (d->major == DRM_MAJOR || d->major == NVIDIA_MAJOR)) {
 		plan_gpu_device(plan, d, host);
@@ -106,7 +120,7 @@ static int plan_device(struct launch_plan *plan, const struct oci_device *d, con
 	}
 	if (d->type == 'c' && plan_is_nvidia_helper(host))
 		return 1;
-	if (!plan_guest_has(d->type, d->major, d->minor))
+	if (!plan_guest_has(d->type, d->major, d->minor) && plan_host_has(d))
 		return 0;
 	if (!plan_device_is_known(plan, d->path))
 		plan->devices[plan->num_devices++] = (struct agent_device){

@@ -44,9 +44,10 @@ struct launch_plan {
  * @bundle: absolute; relative sources of bind mounts begin there
  *
  * The guest has devices of its own. An entry stands for one of those (/dev/null, /dev/fuse, …)
- * or for the GPU (a DRM node, by major number 226, or NVIDIA's own, 195); any other device of the host's is refused,
- * but skipped for privileged containers, which are given every device there is without asking
- * for any. A bind mount of a device node is a device too, as engines without root make them.
+ * or for the GPU (a DRM node, by major number 226, or NVIDIA's own, 195); any other device of the
+ * host's is refused, but skipped for privileged containers, which are given every device there is
+ * without asking for any. A node of a device that the host has not either is made as it is. A bind
+ * mount of a device node is a device too, as engines without root make them.
  *
  * /dev/shm, when it is a tmpfs that the engine made for this container alone, becomes a tmpfs of
  * the same size in the guest: shared memory is no matter for a file server.

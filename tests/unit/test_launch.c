@@ -130,7 +130,8 @@ static int plan_one_device(struct arena *a, char type, unsigned int maj, unsigne
 	static struct oci_device d;
 	struct oci_spec spec = { .devices = &d, .num_devices = 1, .resources.all_devices = all };
 
-	d = (struct oci_device){ type, (char *)"/dev/thing", maj, min, 0640, 5, 6 };
+	/* There is a node by that name on the host, so it has a device, whatever the number. */
+	d = (struct oci_device){ type, (char *)"/dev/shm", maj, min, 0640, 5, 6 };
 	return launch_plan(&spec, "/", a, plan, err);
 }
 
@@ -148,7 +149,7 @@ static void devices_are_the_guests_or_refused(void **state)
 	assert_int_equal(plan_one_device(&a, 'p', 0, 0, false, &plan, NULL), 0);
 	assert_int_equal(plan.devices[0].mode, S_IFIFO | 0640);
 	assert_int_equal(plan_one_device(&a, 'b', 8, 0, false, &plan, &err), -1);
-	assert_non_null(strstr(error_msg(err), "linux.devices[0]: /dev/thing (b 8:0)"));
+	assert_non_null(strstr(error_msg(err), "linux.devices[0]: /dev/shm (b 8:0)"));
 	assert_int_equal(plan_one_device(&a, 'b', 8, 0, true, &plan, NULL), 0);
 	assert_int_equal(plan.num_devices, 6);
 	assert_int_equal(plan_one_device(&a, 'c', 226, 129, false, &plan, NULL), 0);
@@ -161,6 +162,26 @@ static void devices_are_the_guests_or_refused(void **state)
 	assert_int_equal(plan_one_device(&a, 'c', 195, 0, false, &plan, NULL), 0);
 	assert_true(plan.gpu);
 	assert_string_equal(plan.devices[0].path, "/dev/dri/renderD128");
+}
+
+static void nodes_of_no_device_are_made(void **state)
+{
+	struct oci_device d[] = {
+		{ 'b', (char *)"/dev/no-such-thing", 8, 4000, 0600, 7, 8 },
+		{ 'c', (char *)"/dev/no-such-other", 4000, 1, 0660, 0, 0 },
+	};
+	struct oci_spec spec = { .devices = d, .num_devices = 2 };
+	cleanup_arena struct arena a = { NULL };
+	struct launch_plan plan;
+
+	(void)state;
+	assert_int_equal(launch_plan(&spec, "/", &a, &plan, NULL), 0);
+	assert_int_equal(plan.num_devices, 8);
+	assert_int_equal(plan.devices[0].mode, S_IFBLK | 0600);
+	assert_int_equal(plan.devices[0].major, 8);
+	assert_int_equal(plan.devices[0].minor, 4000);
+	assert_int_equal(plan.devices[0].gid, 8);
+	assert_int_equal(plan.devices[1].mode, S_IFCHR | 0660);
 }
 
 static int plan_one_bind(struct arena *a, const char *source, const char *bundle,
@@ -346,6 +367,7 @@ int main(void)
 		cmocka_unit_test(host_limits_follow_the_containers),
 		cmocka_unit_test(numbers_of_cgroup_files),
 		cmocka_unit_test(devices_are_the_guests_or_refused),
+		cmocka_unit_test(nodes_of_no_device_are_made),
 		cmocka_unit_test(bind_mounts_are_exported),
 		cmocka_unit_test(fifos_are_refused),
 		cmocka_unit_test(the_guest_gets_its_half),
