@@ -1,182 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* virtio-vsock against a driver that says what it likes. */
-#include "vmm/virtio/vsock.h"
+/* Streams between the host and an honest guest. */
+#include "vsock_fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/virtio_vsock.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/log.h"
-#include "tests/unit/fake_driver.h"
-#include "tests/unit/unit.h"
 #include "vmm/virtio/vsock_priv.h"
-
-enum { RX, TX };
-#define HDR sizeof(struct virtio_vsock_hdr)
-#define RX_BUF 4096u
-#define PEER_PORT 5000u
-#define PORT 77u
-#define ROOM (256u << 10)
-
-struct fixture {
-	struct fake_driver drv;
-	struct event_loop *loop;
-	struct vsock *vs;
-	uint64_t rx_gpa, tx_gpa;
-	uint64_t rx_of_head[FAKE_QUEUE_SIZE];
-	unsigned int closed;
-	uint32_t fwd_cnt; /* what the guest says it has consumed */
-};
-
-static void on_closed(void *data, uint32_t port)
-{
-	struct fixture *f = data;
-
-	assert_int_equal(port, PORT);
-	f->closed++;
-}
-
-static void give_rx(struct fixture *f, uint64_t gpa)
-{
-	uint16_t head = fake_driver_add(&f->drv, RX, &(struct fake_buffer){ gpa, RX_BUF, true }, 1);
-
-	f->rx_of_head[head] = gpa;
-}
-
-static void give_rx_all(struct fixture *f)
-{
-	for (unsigned int i = 0; i < FAKE_QUEUE_SIZE; i++)
-		give_rx(f, f->rx_gpa + i * (uint64_t)RX_BUF);
-}
-
-static int setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	signal(SIGPIPE, SIG_IGN);
-	log_init("test", STDERR_FILENO, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
-	fake_driver_init(&f->drv);
-	f->loop = fake_loop_create();
-	f->vs = vsock_create(&f->drv.mem, f->loop, NULL);
-	assert_non_null(f->vs);
-	assert_int_equal(fake_driver_start(&f->drv, vsock_device(f->vs)), 0);
-	f->rx_gpa = fake_driver_alloc(&f->drv, FAKE_QUEUE_SIZE * RX_BUF);
-	f->tx_gpa = fake_driver_alloc(&f->drv, 1 << 20);
-	give_rx_all(f);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	fake_driver_release(&f->drv);
-	event_loop_free(f->loop);
-	free(f);
-	return 0;
-}
-
-static void send_raw(struct fixture *f, const struct virtio_vsock_hdr *hdr, const void *payload,
-		     uint32_t len)
-{
-	struct fake_buffer bufs[2] = { { f->tx_gpa, HDR, false },
-				       { f->tx_gpa + HDR, len, false } };
-	uint16_t head;
-	uint32_t used;
-
-	memcpy(fake_driver_ptr(&f->drv, f->tx_gpa, HDR), hdr, HDR);
-	if (len)
-		memcpy(fake_driver_ptr(&f->drv, f->tx_gpa + HDR, len), payload, len);
-	fake_driver_add(&f->drv, TX, bufs, len ? 2 : 1);
-	fake_driver_kick(&f->drv, TX);
-	fake_loop_run(f->loop);
-	assert_true(fake_driver_used(&f->drv, TX, &head, &used));
-	assert_int_equal(used, 0);
-}
-
-static struct virtio_vsock_hdr packet(const struct fixture *f, uint16_t op, uint32_t flags,
-				      uint32_t len)
-{
-	return (struct virtio_vsock_hdr){
-		.src_cid = VSOCK_GUEST_CID, .dst_cid = 2, .src_port = PEER_PORT, .dst_port = PORT,
-		.type = VIRTIO_VSOCK_TYPE_STREAM, .op = op, .flags = flags, .len = len,
-		.buf_alloc = ROOM, .fwd_cnt = f->fwd_cnt,
-	};
-}
-
-static void send_op(struct fixture *f, uint16_t op, uint32_t flags)
-{
-	struct virtio_vsock_hdr hdr = packet(f, op, flags, 0);
-
-	send_raw(f, &hdr, NULL, 0);
-}
-
-static void send_data(struct fixture *f, const void *data, uint32_t len)
-{
-	struct virtio_vsock_hdr hdr = packet(f, VIRTIO_VSOCK_OP_RW, 0, len);
-
-	send_raw(f, &hdr, data, len);
-}
-
-/* The next packet for the guest, its payload in @payload (RX_BUF bytes); false: none. */
-static bool receive(struct fixture *f, struct virtio_vsock_hdr *hdr, void *payload)
-{
-	uint16_t head;
-	uint32_t len;
-	uint64_t gpa;
-
-	if (!fake_driver_used(&f->drv, RX, &head, &len))
-		return false;
-	gpa = f->rx_of_head[head];
-	memcpy(hdr, fake_driver_ptr(&f->drv, gpa, HDR), HDR);
-	assert_int_equal(len, HDR + hdr->len);
-	assert_int_equal(hdr->src_cid, 2);
-	assert_int_equal(hdr->dst_cid, VSOCK_GUEST_CID);
-	if (payload)
-		memcpy(payload, fake_driver_ptr(&f->drv, gpa + HDR, RX_BUF - HDR), RX_BUF - HDR);
-	give_rx(f, gpa);
-	return true;
-}
-
-static void expect_op(struct fixture *f, uint16_t op, uint32_t flags)
-{
-	struct virtio_vsock_hdr hdr;
-
-	assert_true(receive(f, &hdr, NULL));
-	assert_int_equal(hdr.op, op);
-	assert_int_equal(hdr.flags, flags);
-	assert_int_equal(hdr.src_port, PORT);
-	assert_int_equal(hdr.dst_port, PEER_PORT);
-}
-
-static void expect_nothing(struct fixture *f)
-{
-	struct virtio_vsock_hdr hdr;
-
-	fake_loop_run(f->loop);
-	assert_false(receive(f, &hdr, NULL));
-}
-
-static void offer(struct fixture *f, int read_fd, int write_fd)
-{
-	const struct vsock_offer o = { .port = PORT, .read_fd = read_fd, .write_fd = write_fd,
-				       .closed = on_closed, .data = f };
-
-	assert_int_equal(vsock_offer_port(f->vs, &o), 0);
-}
-
-static void connect_port(struct fixture *f)
-{
-	send_op(f, VIRTIO_VSOCK_OP_REQUEST, 0);
-	expect_op(f, VIRTIO_VSOCK_OP_RESPONSE, 0);
-}
 
 static void test_config(void **state)
 {
@@ -246,49 +80,6 @@ static void test_guest_closes(void **state)
 	assert_int_equal(read(out[0], buf, sizeof(buf)), 3);
 	assert_int_equal(read(out[0], buf, sizeof(buf)), 0);
 	close(out[0]);
-}
-
-static void test_strangers(void **state)
-{
-	struct fixture *f = *state;
-	struct virtio_vsock_hdr hdr;
-
-	send_op(f, VIRTIO_VSOCK_OP_REQUEST, 0); /* nothing is offered */
-	expect_op(f, VIRTIO_VSOCK_OP_RST, 0);
-	send_op(f, VIRTIO_VSOCK_OP_RST, 0); /* a RST is never answered */
-	expect_nothing(f);
-	hdr = packet(f, VIRTIO_VSOCK_OP_REQUEST, 0, 0);
-	hdr.type = 7;
-	send_raw(f, &hdr, NULL, 0);
-	assert_true(receive(f, &hdr, NULL));
-	assert_int_equal(hdr.op, VIRTIO_VSOCK_OP_RST);
-	assert_int_equal(hdr.type, 7);
-	hdr = packet(f, VIRTIO_VSOCK_OP_REQUEST, 0, 0);
-	hdr.src_cid = 99;
-	send_raw(f, &hdr, NULL, 0);
-	hdr = packet(f, VIRTIO_VSOCK_OP_RW, 0, 1000); /* longer than the chain */
-	send_raw(f, &hdr, "x", 1);
-	expect_nothing(f);
-	assert_int_equal(f->drv.needs_reset, 0);
-}
-
-static void test_out_of_place(void **state)
-{
-	static const uint16_t ops[] = { VIRTIO_VSOCK_OP_REQUEST, VIRTIO_VSOCK_OP_RESPONSE,
-					VIRTIO_VSOCK_OP_INVALID, 200 };
-	struct fixture *f = *state;
-
-	for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++) {
-		int sv[2];
-
-		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
-		offer(f, sv[1], sv[1]);
-		connect_port(f);
-		send_op(f, ops[i], 0);
-		expect_op(f, VIRTIO_VSOCK_OP_RST, 0);
-		assert_int_equal(f->closed, i + 1);
-		close(sv[0]);
-	}
 }
 
 /* A host that does not read: the guest's bytes wait up to its credit, and no byte more is kept. */
@@ -368,38 +159,6 @@ static void test_credit_to_guest(void **state)
 	hdr.buf_alloc = 6000;
 	send_raw(f, &hdr, NULL, 0);
 	expect_nothing(f);
-	close(sv[0]);
-}
-
-static void test_no_rx_buffers(void **state)
-{
-	struct fixture *f = *state;
-	struct virtio_vsock_hdr hdr;
-	char data[4096] = { 0 };
-	uint32_t got = 0;
-	uint16_t head;
-	uint32_t len;
-	int sv[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
-	offer(f, sv[1], sv[1]);
-	connect_port(f);
-	fcntl(sv[0], F_SETFL, O_NONBLOCK);
-	/* more than fits into all of the guest's buffers, less than its credit */
-	for (unsigned int i = 0; i < 80; i++) {
-		if (write(sv[0], data, 3000) != 3000)
-			break;
-		fake_loop_run(f->loop);
-	}
-	while (fake_driver_used(&f->drv, RX, &head, &len))
-		got += len - (uint32_t)HDR;
-	assert_int_equal(f->drv.needs_reset, 0);
-	give_rx_all(f);
-	fake_driver_kick(&f->drv, RX);
-	fake_loop_run(f->loop);
-	while (receive(f, &hdr, NULL))
-		got += hdr.len;
-	assert_int_equal(got, 80 * 3000);
 	close(sv[0]);
 }
 
@@ -513,72 +272,6 @@ static void test_finish_and_withdraw(void **state)
 	close(out[1]);
 }
 
-static void test_device_reset(void **state)
-{
-	struct fixture *f = *state;
-	static char data[64 << 10];
-	size_t got = 0;
-	int out[2];
-
-	assert_int_equal(pipe(out), 0);
-	assert_int_equal(fcntl(out[1], F_SETPIPE_SZ, 4096), 4096);
-	offer(f, -1, out[1]);
-	connect_port(f);
-	send_data(f, data, sizeof(data));
-	fake_driver_reset(&f->drv);
-	/* what had been accepted is still delivered */
-	while (got < sizeof(data)) {
-		ssize_t n = read(out[0], data, sizeof(data));
-
-		assert_true(n > 0);
-		got += (size_t)n;
-		fake_loop_run(f->loop);
-	}
-	assert_int_equal(f->closed, 1);
-	close(out[0]);
-	assert_int_equal(fake_driver_start(&f->drv, f->drv.dev), 0);
-	f->drv.dev->active = true;
-	give_rx_all(f);
-	send_op(f, VIRTIO_VSOCK_OP_REQUEST, 0);
-	expect_op(f, VIRTIO_VSOCK_OP_RST, 0);
-}
-
-static void test_limits(void **state)
-{
-	struct fixture *f = *state;
-	struct vsock_offer o = { .read_fd = -1, .write_fd = -1 };
-
-	for (uint32_t i = 0; i < VSOCK_MAX_CONNS; i++) {
-		o.port = 1000 + i;
-		assert_int_equal(vsock_offer_port(f->vs, &o), 0);
-		assert_int_equal(vsock_offer_port(f->vs, &o), -EEXIST);
-	}
-	o.port = 1;
-	assert_int_equal(vsock_offer_port(f->vs, &o), -ENOSPC);
-	/* A flood of strays with no rx buffer left: bounded, and nothing breaks. */
-	for (unsigned int i = 0; i < 2000; i++)
-		send_op(f, VIRTIO_VSOCK_OP_RW, 0);
-	assert_true(f->vs->num_resets <= VSOCK_MAX_STRAY_RESETS);
-	assert_int_equal(f->drv.needs_reset, 0);
-}
-
-static void test_malformed_chains(void **state)
-{
-	struct fixture *f = *state;
-	uint16_t head;
-	uint32_t len;
-
-	fake_driver_add(&f->drv, TX, &(struct fake_buffer){ f->tx_gpa, 20, false }, 1);
-	fake_driver_kick(&f->drv, TX);
-	assert_int_equal(f->drv.needs_reset, 1);
-	assert_false(fake_driver_used(&f->drv, TX, &head, &len));
-	fake_driver_reset(&f->drv);
-	assert_int_equal(fake_driver_start(&f->drv, f->drv.dev), 0);
-	fake_driver_add(&f->drv, RX, &(struct fake_buffer){ f->rx_gpa, 44, true }, 1);
-	send_op(f, VIRTIO_VSOCK_OP_REQUEST, 0);
-	assert_int_equal(f->drv.needs_reset, 2);
-}
-
 static void pump_through(struct fixture *f, int to_host, int from_host, size_t total)
 {
 	static unsigned char buf[1 << 16];
@@ -632,58 +325,19 @@ static void test_bulk(void **state)
 	close(out[0]);
 }
 
-/* Anything at all, with the fields near their valid values. */
-static void test_garbage(void **state)
-{
-	struct fixture *f = *state;
-	uint32_t x = 12345;
-	int sv[2] = { -1, -1 };
-	char buf[4096] = { 0 };
-
-	for (unsigned int i = 0; i < 30000; i++) {
-		struct virtio_vsock_hdr hdr;
-		uint32_t len;
-
-		x = x * 1664525u + 1013904223u;
-		if (vsock_port_idle(f->vs, PORT)) {
-			if (sv[0] >= 0)
-				close(sv[0]);
-			assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
-			fcntl(sv[0], F_SETFL, O_NONBLOCK);
-			offer(f, sv[1], sv[1]);
-		}
-		len = (x >> 8) % 3 ? 0 : (x >> 10) % sizeof(buf);
-		hdr = packet(f, (uint16_t)((x >> 24) % 9), x >> 28, len);
-		if (x % 50 == 0)
-			hdr.len = x;
-		if (x % 11 == 0)
-			hdr.src_port ^= x >> 30;
-		if (x % 13 == 0)
-			hdr.buf_alloc = x;
-		if (x % 17 == 0)
-			hdr.fwd_cnt = x;
-		send_raw(f, &hdr, buf, len);
-		if (x % 3 == 0)
-			(void)!read(sv[0], buf, sizeof(buf));
-		if (x % 5 == 0)
-			(void)!write(sv[0], buf, x >> 22);
-		while (receive(f, &hdr, NULL))
-			;
-	}
-	assert_int_equal(f->drv.needs_reset, 0);
-	close(sv[0]);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		T(test_config),		 T(test_both_directions),     T(test_guest_closes),
-		T(test_strangers),	 T(test_out_of_place),	      T(test_credit_from_guest),
-		T(test_credit_to_guest), T(test_no_rx_buffers),	      T(test_files),
-		T(test_reader_hangs_up), T(test_finish_and_withdraw), T(test_device_reset),
-		T(test_limits),		 T(test_malformed_chains),    T(test_bulk),
-		T(test_garbage),
+#define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+		T(test_config),
+		T(test_both_directions),
+		T(test_guest_closes),
+		T(test_credit_from_guest),
+		T(test_credit_to_guest),
+		T(test_files),
+		T(test_reader_hangs_up),
+		T(test_finish_and_withdraw),
+		T(test_bulk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
