@@ -431,10 +431,34 @@ void harness_result_free(struct harness_result *r)
 	free(r->err);
 }
 
+struct agent_container *harness_sh_spec(const char *script)
+{
+	static char *args[] = { (char *)"sh", (char *)"-c", NULL, NULL };
+
+	args[2] = (char *)script;
+	return harness_spec(args);
+}
+
+void harness_expect_output(struct harness *h, const struct agent_container *c, const char *out)
+{
+	cleanup_result struct harness_result r = harness_run(h, c, NULL);
+
+	assert_string_equal(r.err, "");
+	assert_string_equal(r.out, out);
+	assert_int_equal(r.status, 0);
+}
+
+void harness_expect_refused(struct harness *h, const struct agent_container *c, const char *text)
+{
+	cleanup_result struct harness_result r = harness_run(h, c, NULL);
+
+	assert_int_equal(r.status, -1);
+	assert_string_equal(r.err, text);
+}
+
 char *harness_sh(struct harness *h, const char *script)
 {
-	char *args[] = { (char *)"sh", (char *)"-c", (char *)script, NULL };
-	struct harness_result res = harness_run(h, harness_spec(args), NULL);
+	struct harness_result res = harness_run(h, harness_sh_spec(script), NULL);
 
 	if (res.status != 0)
 		fail_msg("status 0x%x of `%s`: %s%s", (unsigned int)res.status, script, res.out,

@@ -45,6 +45,8 @@ int harness_teardown(void **state);
 
 /** harness_spec() - a container as podman asks for it by default; args is borrowed */
 struct agent_container *harness_spec(char **args);
+/** harness_sh_spec() - the same, of `sh -c script` */
+struct agent_container *harness_sh_spec(const char *script);
 /** harness_path() - a path below the export, in a static buffer */
 const char *harness_path(struct harness *h, const char *path);
 
@@ -70,6 +72,16 @@ struct harness_result harness_run(struct harness *h, const struct agent_containe
 void harness_result_free(struct harness_result *r);
 /** harness_sh() - run `sh -c script` with the default specification; checks for exit status 0 */
 char *harness_sh(struct harness *h, const char *script);
+
+/** harness_expect_output() - run a container that has to print exactly this, and end with 0 */
+void harness_expect_output(struct harness *h, const struct agent_container *c, const char *out);
+/** harness_expect_refused() - run one that has to be refused with exactly this sentence */
+void harness_expect_refused(struct harness *h, const struct agent_container *c, const char *text);
+
+/* The first statement of a test: without root there is no agent to test. */
+#define NEED(h)           \
+	if (!(h)->dir[0]) \
+	skip()
 
 #define cleanup_result __attribute__((cleanup(harness_result_free)))
 

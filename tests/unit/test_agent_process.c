@@ -17,27 +17,6 @@
 #include "tests/guest/agent_harness.h"
 #include "tests/unit/unit.h"
 
-#define NEED(h)            \
-	if (!(h)->dir[0]) \
-	skip()
-
-static char *sh_args[] = { (char *)"sh", (char *)"-c", NULL, NULL };
-
-static struct agent_container *sh_spec(const char *script)
-{
-	sh_args[2] = (char *)script;
-	return harness_spec(sh_args);
-}
-
-static void expect_output(struct harness *h, const struct agent_container *c, const char *out)
-{
-	cleanup_result struct harness_result r = harness_run(h, c, NULL);
-
-	assert_string_equal(r.err, "");
-	assert_string_equal(r.out, out);
-	assert_int_equal(r.status, 0);
-}
-
 static void args_env_cwd(void **state)
 {
 	struct harness *h = *state;
@@ -49,24 +28,24 @@ static void args_env_cwd(void **state)
 	NEED(h);
 	c->process.env = env;
 	c->process.cwd = (char *)"/tmp";
-	expect_output(h, c, "a b||$x\nA=1 2\nB=\nPATH=/bin\nPWD=/tmp\nSHLVL=1\n/tmp\n");
+	harness_expect_output(h, c, "a b||$x\nA=1 2\nB=\nPATH=/bin\nPWD=/tmp\nSHLVL=1\n/tmp\n");
 }
 
 static void missing_cwd_is_made(void **state)
 {
 	struct harness *h = *state;
-	struct agent_container *c = sh_spec("pwd");
+	struct agent_container *c = harness_sh_spec("pwd");
 
 	NEED(h);
 	c->process.cwd = (char *)"/new/work/dir";
-	expect_output(h, c, "/new/work/dir\n");
+	harness_expect_output(h, c, "/new/work/dir\n");
 }
 
 static void user_and_groups(void **state)
 {
 	struct harness *h = *state;
 	uint32_t gids[] = { 20, 30 };
-	struct agent_container *c = sh_spec(
+	struct agent_container *c = harness_sh_spec(
 		"id -u; id -g; id -G; umask; grep -E 'Cap(Prm|Eff|Bnd|Amb)' /proc/self/status; "
 		"echo x > /dev/stdout; echo y > /home/user/f; ls -ln /home/user/f | cut -c 1-22");
 
@@ -79,7 +58,7 @@ static void user_and_groups(void **state)
 	c->process.umask = 0027;
 	memset(c->process.capabilities, 0, sizeof(c->process.capabilities));
 	c->process.capabilities[AGENT_CAP_BOUNDING] = 0x421;
-	expect_output(h, c, "1000\n1001\n1001 20 30\n0027\nCapPrm:\t0000000000000000\n"
+	harness_expect_output(h, c, "1000\n1001\n1001 20 30\n0027\nCapPrm:\t0000000000000000\n"
 			    "CapEff:\t0000000000000000\nCapBnd:\t0000000000000421\n"
 			    "CapAmb:\t0000000000000000\nx\n-rw-r-----    1 1000  \n");
 }
@@ -87,7 +66,7 @@ static void user_and_groups(void **state)
 static void capabilities(void **state)
 {
 	struct harness *h = *state;
-	struct agent_container *c = sh_spec("grep Cap /proc/self/status");
+	struct agent_container *c = harness_sh_spec("grep Cap /proc/self/status");
 
 	NEED(h);
 	c->process.uid = 1000;
@@ -95,7 +74,7 @@ static void capabilities(void **state)
 	for (int i = 0; i < AGENT_CAP_SETS; i++)
 		c->process.capabilities[i] = 0x400;
 	c->process.capabilities[AGENT_CAP_BOUNDING] = 0x20000000400;
-	expect_output(h, c, "CapInh:\t0000000000000400\nCapPrm:\t0000000000000400\n"
+	harness_expect_output(h, c, "CapInh:\t0000000000000400\nCapPrm:\t0000000000000400\n"
 			    "CapEff:\t0000000000000400\nCapBnd:\t0000000000000400\n"
 			    "CapAmb:\t0000000000000400\n");
 }
@@ -104,7 +83,7 @@ static void limits(void **state)
 {
 	struct harness *h = *state;
 	struct agent_rlimit r[] = { { RLIMIT_NOFILE, 123, 456 }, { RLIMIT_CORE, 0, 0 } };
-	struct agent_container *c = sh_spec(
+	struct agent_container *c = harness_sh_spec(
 		"ulimit -Sn; ulimit -Hn; ulimit -c; cat /proc/self/oom_score_adj; "
 		"grep NoNewPrivs /proc/self/status; ls /proc/self/fd | wc -l");
 
@@ -114,7 +93,7 @@ static void limits(void **state)
 	c->process.has_oom_score_adj = true;
 	c->process.oom_score_adj = 77;
 	c->process.no_new_privileges = true;
-	expect_output(h, c, "123\n456\n0\n77\nNoNewPrivs:\t1\n4\n");
+	harness_expect_output(h, c, "123\n456\n0\n77\nNoNewPrivs:\t1\n4\n");
 }
 
 static void seccomp(void **state, bool no_new_privileges)
@@ -126,13 +105,13 @@ static void seccomp(void **state, bool no_new_privileges)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EDOM),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct agent_container *c = sh_spec("mkdir /tmp/denied 2>&1; grep ^Seccomp: /proc/self/status");
+	struct agent_container *c = harness_sh_spec("mkdir /tmp/denied 2>&1; grep ^Seccomp: /proc/self/status");
 
 	NEED(h);
 	c->process.seccomp = (char *)filter;
 	c->process.seccomp_len = sizeof(filter);
 	c->process.no_new_privileges = no_new_privileges;
-	expect_output(h, c, "mkdir: can't create directory '/tmp/denied': "
+	harness_expect_output(h, c, "mkdir: can't create directory '/tmp/denied': "
 			    "Numerical argument out of domain\nSeccomp:\t2\n");
 }
 
@@ -171,7 +150,7 @@ static void seccomp_comes_last(void **state)
 		c->process.seccomp_len = (count + 3) * sizeof(*filter);
 		c->process.no_new_privileges = nnp;
 		c->process.uid = 1000;
-		expect_output(h, c, "fine\n");
+		harness_expect_output(h, c, "fine\n");
 		if (!nnp) {
 			harness_teardown(state);
 			harness_setup(state);
@@ -185,7 +164,7 @@ static void exit_codes(void **state)
 	cleanup_result struct harness_result r = { 0 };
 
 	NEED(h);
-	r = harness_run(h, sh_spec("exit 7"), NULL);
+	r = harness_run(h, harness_sh_spec("exit 7"), NULL);
 	assert_true(WIFEXITED(r.status) && WEXITSTATUS(r.status) == 7);
 }
 
@@ -217,7 +196,7 @@ static void handled_signal(void **state)
 	int out;
 
 	NEED(h);
-	harness_create(h, sh_spec("trap 'exit 42' TERM; echo; while :; do sleep 0.1; done"));
+	harness_create(h, harness_sh_spec("trap 'exit 42' TERM; echo; while :; do sleep 0.1; done"));
 	out = harness_accept(h, 0, AGENT_STREAM_STDOUT);
 	harness_start(h);
 	assert_int_equal(read(out, buf, sizeof(buf)), 1);
@@ -235,7 +214,7 @@ static void signal_before_start(void **state)
 	uint32_t v[2];
 
 	NEED(h);
-	harness_create(h, sh_spec("exit 0"));
+	harness_create(h, harness_sh_spec("exit 0"));
 	harness_signal(h, 0, SIGWINCH, false);
 	harness_expect_u32s(h, AGENT_SIGNALED, v, 2);
 	assert_int_equal(v[1], 0);

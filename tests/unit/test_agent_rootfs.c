@@ -14,35 +14,6 @@
 #include "tests/guest/agent_harness.h"
 #include "tests/unit/unit.h"
 
-#define NEED(h)            \
-	if (!(h)->dir[0]) \
-	skip()
-
-static char *sh_args[] = { (char *)"sh", (char *)"-c", NULL, NULL };
-
-static struct agent_container *sh_spec(const char *script)
-{
-	sh_args[2] = (char *)script;
-	return harness_spec(sh_args);
-}
-
-static void expect_output(struct harness *h, const struct agent_container *c, const char *out)
-{
-	cleanup_result struct harness_result r = harness_run(h, c, NULL);
-
-	assert_string_equal(r.err, "");
-	assert_string_equal(r.out, out);
-	assert_int_equal(r.status, 0);
-}
-
-static void expect_error(struct harness *h, const struct agent_container *c, const char *text)
-{
-	cleanup_result struct harness_result r = harness_run(h, c, NULL);
-
-	assert_int_equal(r.status, -1);
-	assert_string_equal(r.err, text);
-}
-
 static struct agent_mount *add_mount(struct agent_container *c, uint32_t kind, const char *source,
 				     const char *destination)
 {
@@ -68,7 +39,7 @@ static void default_mounts(void **state)
 	struct harness *h = *state;
 
 	NEED(h);
-	expect_output(h, sh_spec("awk '{print $2, $3}' /proc/self/mounts | sed 1d"),
+	harness_expect_output(h, harness_sh_spec("awk '{print $2, $3}' /proc/self/mounts | sed 1d"),
 		      "/proc proc\n/dev tmpfs\n/dev/pts devpts\n/sys sysfs\n/dev/mqueue mqueue\n"
 		      "/dev/shm tmpfs\n/sys/fs/cgroup cgroup2\n/proc/sys proc\n/proc/version devtmpfs\n"
 		      "/sys/firmware tmpfs\n");
@@ -77,7 +48,7 @@ static void default_mounts(void **state)
 static void mount_flags(void **state)
 {
 	struct harness *h = *state;
-	struct agent_container *c = sh_spec(
+	struct agent_container *c = harness_sh_spec(
 		"grep ' /t ' /proc/self/mounts | cut -d' ' -f4 | sed 's/,inode.*//'; stat -c %a /t;"
 		"touch /t/x 2>&1; echo > /proc/sys/kernel/hostname");
 	struct agent_mount *m;
@@ -96,29 +67,29 @@ static void mount_flags(void **state)
 static void mount_option_unknown(void **state)
 {
 	struct harness *h = *state;
-	struct agent_container *c = sh_spec("true");
+	struct agent_container *c = harness_sh_spec("true");
 
 	NEED(h);
 	add_mount(c, AGENT_MOUNT_FS, "tmpfs", "/t")->data = (char *)"colour=red";
-	expect_error(h, c, "mount `tmpfs` to `/t`: colour: tmpfs: Unknown parameter 'colour': "
+	harness_expect_refused(h, c, "mount `tmpfs` to `/t`: colour: tmpfs: Unknown parameter 'colour': "
 			   "Invalid argument");
 }
 
 static void mount_type_unknown(void **state)
 {
 	struct harness *h = *state;
-	struct agent_container *c = sh_spec("true");
+	struct agent_container *c = harness_sh_spec("true");
 
 	NEED(h);
 	add_mount(c, AGENT_MOUNT_FS, "x", "/t")->type = (char *)"nofs";
-	expect_error(h, c, "mount `nofs` to `/t`: the guest kernel's file system `nofs`: "
+	harness_expect_refused(h, c, "mount `nofs` to `/t`: the guest kernel's file system `nofs`: "
 			   "No such device");
 }
 
 static void copy_up(void **state)
 {
 	struct harness *h = *state;
-	struct agent_container *c = sh_spec("cd /up && stat -c '%n %A %u %g' . * d/*; cat a; readlink l;"
+	struct agent_container *c = harness_sh_spec("cd /up && stat -c '%n %A %u %g' . * d/*; cat a; readlink l;"
 					    "echo new > a");
 	struct agent_mount *m;
 
@@ -134,14 +105,14 @@ static void copy_up(void **state)
 	assert_int_equal(symlink("a", harness_path(h, "rootfs/up/l")), 0);
 	m = add_mount(c, AGENT_MOUNT_FS, "tmpfs", "/up");
 	m->tmpcopyup = true;
-	expect_output(h, c, ". drwxr-x--- 0 0\na -rw-r----- 0 0\nd drwx--x--x 0 0\nl lrwxrwxrwx 0 0\n"
+	harness_expect_output(h, c, ". drwxr-x--- 0 0\na -rw-r----- 0 0\nd drwx--x--x 0 0\nl lrwxrwxrwx 0 0\n"
 			    "d/b -rwsr-xr-x 5 6\nold\na\n");
 }
 
 static void binds(void **state)
 {
 	struct harness *h = *state;
-	struct agent_container *c = sh_spec(
+	struct agent_container *c = harness_sh_spec(
 		"cat /data/f /deep/er/file; echo w > /data/w; echo x > /ro/x; cat /inner/f");
 
 	NEED(h);
@@ -166,11 +137,11 @@ static void binds(void **state)
 static void bind_source_must_be_a_number(void **state)
 {
 	struct harness *h = *state;
-	struct agent_container *c = sh_spec("true");
+	struct agent_container *c = harness_sh_spec("true");
 
 	NEED(h);
 	add_mount(c, AGENT_MOUNT_EXPORT, "../rootfs", "/x");
-	expect_error(h, c, "mount `bind` to `/x`: source `../rootfs` is not a number in the export: "
+	harness_expect_refused(h, c, "mount `bind` to `/x`: source `../rootfs` is not a number in the export: "
 			   "Invalid argument");
 }
 
@@ -178,7 +149,7 @@ static void bind_source_must_be_a_number(void **state)
 static void links_stay_inside(void **state)
 {
 	struct harness *h = *state;
-	struct agent_container *c = sh_spec("cat /a/real/f; cat /away/below/g; cat /dangling-target/h");
+	struct agent_container *c = harness_sh_spec("cat /a/real/f; cat /away/below/g; cat /dangling-target/h");
 
 	NEED(h);
 	mkdir(harness_path(h, "rootfs/a"), 0755);
@@ -192,24 +163,24 @@ static void links_stay_inside(void **state)
 	add_mount(c, AGENT_MOUNT_EXPORT, "2", "/out");
 	add_mount(c, AGENT_MOUNT_EXPORT, "2", "/out2/below");
 	add_mount(c, AGENT_MOUNT_EXPORT, "2", "/out3");
-	expect_output(h, c, "f\ng\nh\n");
+	harness_expect_output(h, c, "f\ng\nh\n");
 }
 
 static void link_loop(void **state)
 {
 	struct harness *h = *state;
-	struct agent_container *c = sh_spec("true");
+	struct agent_container *c = harness_sh_spec("true");
 
 	NEED(h);
 	assert_int_equal(symlink("loop", harness_path(h, "rootfs/loop")), 0);
 	add_mount(c, AGENT_MOUNT_FS, "tmpfs", "/loop/x");
-	expect_error(h, c, "mount `tmpfs` to `/loop/x`: attach: Too many levels of symbolic links");
+	harness_expect_refused(h, c, "mount `tmpfs` to `/loop/x`: attach: Too many levels of symbolic links");
 }
 
 static void devices(void **state)
 {
 	struct harness *h = *state;
-	struct agent_container *c = sh_spec(
+	struct agent_container *c = harness_sh_spec(
 		"cd /dev; stat -c '%n %F %a %u %g %t,%T' null fifo sub/dev; "
 		"for l in fd stdin stdout stderr ptmx; do readlink $l; done");
 	struct agent_device *d;
@@ -220,7 +191,7 @@ static void devices(void **state)
 	d = &c->devices[c->num_devices++];
 	*d = (struct agent_device){ .mode = S_IFBLK | 0640, .major = 7, .minor = 300, .uid = 1,
 				    .gid = 2, .path = (char *)"/dev/sub/dev" };
-	expect_output(h, c, "null character special file 666 0 0 1,3\nfifo fifo 600 0 0 0,0\n"
+	harness_expect_output(h, c, "null character special file 666 0 0 1,3\nfifo fifo 600 0 0 0,0\n"
 			    "sub/dev block special file 640 1 2 7,12c\n"
 			    "/proc/self/fd\n/proc/self/fd/0\n/proc/self/fd/1\n/proc/self/fd/2\n"
 			    "pts/ptmx\n");
@@ -229,7 +200,7 @@ static void devices(void **state)
 static void no_gpu(void **state)
 {
 	struct harness *h = *state;
-	struct agent_container *c = sh_spec("true");
+	struct agent_container *c = harness_sh_spec("true");
 
 	NEED(h);
 	if (access("/dev/dri/renderD128", F_OK) == 0)
@@ -238,14 +209,14 @@ static void no_gpu(void **state)
 		.kind = AGENT_DEVICE_GPU_RENDER, .mode = S_IFCHR | 0666,
 		.path = (char *)"/dev/dri/renderD128",
 	};
-	expect_error(h, c, "device /dev/dri/renderD128: the guest has no GPU node "
+	harness_expect_refused(h, c, "device /dev/dri/renderD128: the guest has no GPU node "
 			   "/dev/dri/renderD128: No such file or directory");
 }
 
 static void masked_and_readonly(void **state)
 {
 	struct harness *h = *state;
-	struct agent_container *c = sh_spec("cat /secret; ls -A /secrets; echo x >> /secret;"
+	struct agent_container *c = harness_sh_spec("cat /secret; ls -A /secrets; echo x >> /secret;"
 					    "ls -l /proc/version | cut -c 1; cat /frozen/f");
 	char *masked[] = { (char *)"/secret", (char *)"/secrets", (char *)"/proc/version", NULL };
 	char *frozen[] = { (char *)"/frozen", NULL };
@@ -258,13 +229,13 @@ static void masked_and_readonly(void **state)
 	put_file(h, "rootfs/frozen/f", "f\n");
 	c->masked_paths = masked;
 	c->readonly_paths = frozen;
-	expect_output(h, c, "c\nf\n");
+	harness_expect_output(h, c, "c\nf\n");
 }
 
 static void readonly_root(void **state)
 {
 	struct harness *h = *state;
-	struct agent_container *c = sh_spec("touch /x 2>&1; touch /dev/shm/y /dev/z; grep -c shared:"
+	struct agent_container *c = harness_sh_spec("touch /x 2>&1; touch /dev/shm/y /dev/z; grep -c shared:"
 					    " /proc/self/mountinfo");
 	cleanup_result struct harness_result r = { 0 };
 
@@ -283,7 +254,7 @@ static void names_and_sysctls(void **state)
 		{ (char *)"net.ipv4.ip_forward", (char *)"1" },
 		{ (char *)"kernel.shm_rmid_forced", (char *)"1" },
 	};
-	struct agent_container *c = sh_spec("hostname; cat /proc/sys/kernel/domainname "
+	struct agent_container *c = harness_sh_spec("hostname; cat /proc/sys/kernel/domainname "
 					    "/proc/sys/net/ipv4/ip_forward "
 					    "/proc/sys/kernel/shm_rmid_forced; "
 					    "ip -o addr show lo | grep -o 127.0.0.1/8; echo $$");
@@ -293,19 +264,19 @@ static void names_and_sysctls(void **state)
 	c->domainname = (char *)"domain";
 	c->sysctls = sysctls;
 	c->num_sysctls = 2;
-	expect_output(h, c, "name\ndomain\n1\n1\n127.0.0.1/8\n1\n");
+	harness_expect_output(h, c, "name\ndomain\n1\n1\n127.0.0.1/8\n1\n");
 }
 
 static void sysctl_unknown(void **state)
 {
 	struct harness *h = *state;
 	struct agent_pair sysctl = { (char *)"net.nothing", (char *)"1" };
-	struct agent_container *c = sh_spec("true");
+	struct agent_container *c = harness_sh_spec("true");
 
 	NEED(h);
 	c->sysctls = &sysctl;
 	c->num_sysctls = 1;
-	expect_error(h, c, "sysctl net.nothing: open /proc/sys/net/nothing: "
+	harness_expect_refused(h, c, "sysctl net.nothing: open /proc/sys/net/nothing: "
 			   "No such file or directory");
 }
 
@@ -313,7 +284,7 @@ static void cgroup(void **state)
 {
 	struct harness *h = *state;
 	struct agent_pair limit = { (char *)"cgroup.max.descendants", (char *)"7" };
-	struct agent_container *c = sh_spec("grep ^0: /proc/self/cgroup; cd /sys/fs/cgroup; "
+	struct agent_container *c = harness_sh_spec("grep ^0: /proc/self/cgroup; cd /sys/fs/cgroup; "
 					    "cat cgroup.max.descendants cgroup.procs | head -2");
 
 	NEED(h);
@@ -321,7 +292,7 @@ static void cgroup(void **state)
 		skip();
 	c->cgroup = &limit;
 	c->num_cgroup = 1;
-	expect_output(h, c, "0::/\n7\n1\n");
+	harness_expect_output(h, c, "0::/\n7\n1\n");
 }
 
 /* Limits of a container that runs. */
@@ -342,7 +313,7 @@ static void cgroup_access(void **state)
 	NEED(h);
 	if (!h->cgroup[0])
 		skip();
-	harness_create(h, sh_spec("sleep 100"));
+	harness_create(h, harness_sh_spec("sleep 100"));
 	harness_send_cgroup(h, ask, 3);
 	msg = harness_expect(h, AGENT_CGROUP_IS);
 	r = WIRE_READER(msg.payload, msg.len);
@@ -366,12 +337,12 @@ static void cgroup_file_unknown(void **state)
 {
 	struct harness *h = *state;
 	struct agent_pair limit = { (char *)"nothing.max", (char *)"7" };
-	struct agent_container *c = sh_spec("true");
+	struct agent_container *c = harness_sh_spec("true");
 
 	NEED(h);
 	c->cgroup = &limit;
 	c->num_cgroup = 1;
-	expect_error(h, c, "container's cgroup in the guest: open nothing.max: "
+	harness_expect_refused(h, c, "container's cgroup in the guest: open nothing.max: "
 			   "No such file or directory");
 }
 
@@ -379,12 +350,12 @@ static void cgroup_file_unknown(void **state)
 static void no_namespaces(void **state)
 {
 	struct harness *h = *state;
-	struct agent_container *c = sh_spec("grep -c agent /proc/1/comm; test $$ -gt 1");
+	struct agent_container *c = harness_sh_spec("grep -c agent /proc/1/comm; test $$ -gt 1");
 
 	NEED(h);
 	c->namespaces = 0;
 	c->hostname = NULL;
-	expect_output(h, c, "1\n");
+	harness_expect_output(h, c, "1\n");
 }
 
 int main(void)

@@ -12,10 +12,6 @@
 #include "tests/guest/agent_harness.h"
 #include "tests/unit/unit.h"
 
-#define NEED(h)           \
-	if (!(h)->dir[0]) \
-	skip()
-
 #define TALK "echo question | /bin/unix_talk /run/service.sock"
 
 /* Brings tests/guest/unix_talk into the container's root. */
@@ -30,11 +26,8 @@ static void bring_program(struct harness *h)
 
 static struct agent_container *socket_spec(const char *script)
 {
-	static char *args[] = { (char *)"sh", (char *)"-c", NULL, NULL };
-	struct agent_container *c;
+	struct agent_container *c = harness_sh_spec(script);
 
-	args[2] = (char *)script;
-	c = harness_spec(args);
 	c->mounts[c->num_mounts++] = (struct agent_mount){
 		.kind = AGENT_MOUNT_SOCKET, .source = (char *)"0", .type = (char *)"socket",
 		.data = (char *)"mode=640,uid=3,gid=4", .destination = (char *)"/run/service.sock",

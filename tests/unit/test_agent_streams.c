@@ -16,18 +16,7 @@
 #include "tests/guest/agent_harness.h"
 #include "tests/unit/unit.h"
 
-#define NEED(h)            \
-	if (!(h)->dir[0]) \
-	skip()
 #define MIB (1u << 20)
-
-static char *sh_args[] = { (char *)"sh", (char *)"-c", NULL, NULL };
-
-static struct agent_container *sh_spec(const char *script)
-{
-	sh_args[2] = (char *)script;
-	return harness_spec(sh_args);
-}
 
 /* A repeatable byte for each offset of a stream; no period that a buffer's size divides. */
 static unsigned char pattern(size_t at)
@@ -126,7 +115,7 @@ static void stdin_closed_is_null(void **state)
 static void stdin_text(void **state)
 {
 	struct harness *h = *state;
-	struct agent_container *c = sh_spec("read a; read b; echo $b $a >&2; exit 3");
+	struct agent_container *c = harness_sh_spec("read a; read b; echo $b $a >&2; exit 3");
 	cleanup_result struct harness_result r = { 0 };
 
 	NEED(h);
@@ -146,7 +135,7 @@ static void early_close(void **state)
 	int out;
 
 	NEED(h);
-	harness_create(h, sh_spec("echo; exec 1>&-; exec sleep 1000"));
+	harness_create(h, harness_sh_spec("echo; exec 1>&-; exec sleep 1000"));
 	out = harness_accept(h, 0, AGENT_STREAM_STDOUT);
 	harness_start(h);
 	assert_int_equal(read(out, buf, sizeof(buf)), 1);
@@ -164,7 +153,7 @@ static void reader_gone(void **state)
 	uint32_t v[2];
 
 	NEED(h);
-	harness_create(h, sh_spec("sh -c 'yes; :' & wait $!; yes > /dev/null & kill -9 $!; exit 5"));
+	harness_create(h, harness_sh_spec("sh -c 'yes; :' & wait $!; yes > /dev/null & kill -9 $!; exit 5"));
 	close(harness_accept(h, 0, AGENT_STREAM_STDOUT));
 	harness_start(h);
 	harness_expect_u32s(h, AGENT_EXITED, v, 2);
@@ -182,7 +171,7 @@ static void output_before_exit(void **state)
 	int out;
 
 	NEED(h);
-	harness_create(h, sh_spec("head -c 300000 /dev/zero"));
+	harness_create(h, harness_sh_spec("head -c 300000 /dev/zero"));
 	out = harness_accept(h, 0, AGENT_STREAM_STDOUT);
 	harness_start(h);
 	usleep(300000);
@@ -217,7 +206,7 @@ static ssize_t read_until(int fd, char *buf, size_t size, const char *end)
 static void terminal(void **state)
 {
 	struct harness *h = *state;
-	struct agent_container *c = sh_spec(
+	struct agent_container *c = harness_sh_spec(
 		"trap 'stty size' WINCH; tty; stty size; ls -l /dev/console | cut -c 1;"
 		"echo c > /dev/console; echo ready; for i in 1 2 3; do read x && break; done; "
 		"echo got $x; exit 9");
@@ -250,7 +239,7 @@ static void terminal(void **state)
 static void terminal_output_is_complete(void **state)
 {
 	struct harness *h = *state;
-	struct agent_container *c = sh_spec("stty -opost; head -c 200000 /dev/zero");
+	struct agent_container *c = harness_sh_spec("stty -opost; head -c 200000 /dev/zero");
 	char buf[65536];
 	uint32_t v[2];
 	size_t all = 0;
@@ -501,7 +490,7 @@ static void kill_all(void **state)
 	NEED(h);
 	if (!h->cgroup[0])
 		skip();
-	harness_create(h, sh_spec("sh -c 'trap \"echo child; exit\" USR1; echo; while :; do sleep 0.05;"
+	harness_create(h, harness_sh_spec("sh -c 'trap \"echo child; exit\" USR1; echo; while :; do sleep 0.05;"
 				  "done' & trap 'wait; exit 11' USR1; while :; do sleep 0.05; done"));
 	out = harness_accept(h, 0, AGENT_STREAM_STDOUT);
 	harness_start(h);

@@ -15,35 +15,6 @@
 #include "tests/guest/agent_harness.h"
 #include "tests/unit/unit.h"
 
-#define NEED(h)           \
-	if (!(h)->dir[0]) \
-	skip()
-
-static char *sh_args[] = { (char *)"sh", (char *)"-c", NULL, NULL };
-
-static struct agent_container *sh_spec(const char *script)
-{
-	sh_args[2] = (char *)script;
-	return harness_spec(sh_args);
-}
-
-static void expect_output(struct harness *h, const struct agent_container *c, const char *out)
-{
-	cleanup_result struct harness_result r = harness_run(h, c, NULL);
-
-	assert_string_equal(r.err, "");
-	assert_string_equal(r.out, out);
-	assert_int_equal(r.status, 0);
-}
-
-static void expect_error(struct harness *h, const struct agent_container *c, const char *text)
-{
-	cleanup_result struct harness_result r = harness_run(h, c, NULL);
-
-	assert_int_equal(r.status, -1);
-	assert_string_equal(r.err, text);
-}
-
 /* In a chroot, where some build systems run tests, the kernel makes none. */
 static bool user_namespaces(void)
 {
@@ -67,7 +38,7 @@ static void own_root(struct harness *h, const char *owner)
 static struct agent_container *userns_spec(struct harness *h, const char *script)
 {
 	static struct agent_mapping ids[] = { { 0, 100000, 1000 }, { 1000, 5000, 10 } };
-	struct agent_container *c = sh_spec(script);
+	struct agent_container *c = harness_sh_spec(script);
 
 	c->namespaces = (c->namespaces & ~(uint64_t)CLONE_NEWNET) | CLONE_NEWUSER;
 	c->uids = c->gids = (struct agent_mappings){ ids, 2 };
@@ -90,7 +61,7 @@ static void ids_are_mapped(void **state)
 			   "cat /proc/self/oom_score_adj; ls -d /sys/class");
 	c->process.has_oom_score_adj = true;
 	c->process.oom_score_adj = 77;
-	expect_output(h, c, " 0 100000 1000\n 1000 5000 10\n0\n0\n1000:1001\n0:0\n0:0\n0:0\n0:0\n"
+	harness_expect_output(h, c, " 0 100000 1000\n 1000 5000 10\n0\n0\n1000:1001\n0:0\n0:0\n0:0\n0:0\n"
 			    "sh\nbox\n77\n/sys/class\n");
 	snprintf(command, sizeof(command), "test \"$(stat -c %%u:%%g '%s')\" = 5000:5001",
 		 harness_path(h, "rootfs/tmp/a"));
@@ -111,7 +82,7 @@ static void a_mapped_user_has_its_limits(void **state)
 	c->process.uid = 1005;
 	c->process.rlimits = r;
 	c->process.num_rlimits = 1;
-	expect_output(h, c, "1005\n400\n900\nout\n0\n");
+	harness_expect_output(h, c, "1005\n400\n900\nout\n0\n");
 }
 
 static void an_exec_joins(void **state)
@@ -157,7 +128,7 @@ static char *hook_env[] = { (char *)"PATH=/bin", (char *)"NAME=value", NULL };
 static struct agent_container *hook_spec(struct agent_hook *hook, const char *script)
 {
 	static char *args[] = { (char *)"sh", (char *)"-c", NULL, NULL };
-	struct agent_container *c = sh_spec("cat /tmp/hook; rm /tmp/hook");
+	struct agent_container *c = harness_sh_spec("cat /tmp/hook; rm /tmp/hook");
 
 	args[2] = (char *)script;
 	*hook = (struct agent_hook){ .path = (char *)"/bin/sh", .args = args, .env = hook_env };
@@ -176,7 +147,7 @@ static void hooks_run_in_the_container(void **state)
 	NEED(h);
 	own_root(h, "0:0");
 	c = hook_spec(&hook, "{ cat; echo; echo $NAME; hostname; cat /proc/1/comm; id -u; } > /tmp/hook");
-	expect_output(h, c, "{\"id\":\"c1\"}\nvalue\nbox\nkrun-gpu-agent-\n0\n");
+	harness_expect_output(h, c, "{\"id\":\"c1\"}\nvalue\nbox\nkrun-gpu-agent-\n0\n");
 }
 
 static void a_failing_hook_keeps_the_process_from_starting(void **state)
@@ -187,7 +158,7 @@ static void a_failing_hook_keeps_the_process_from_starting(void **state)
 
 	NEED(h);
 	c = hook_spec(&hook, "echo no such thing >&2; exit 3");
-	expect_error(h, c, "hooks.startContainer[0]: /bin/sh ended with code 3: no such thing");
+	harness_expect_refused(h, c, "hooks.startContainer[0]: /bin/sh ended with code 3: no such thing");
 }
 
 static void a_slow_hook_is_ended(void **state)
@@ -199,7 +170,7 @@ static void a_slow_hook_is_ended(void **state)
 	NEED(h);
 	c = hook_spec(&hook, "sleep 50");
 	hook.timeout = 1;
-	expect_error(h, c, "hooks.startContainer[0]: /bin/sh did not end within 1 s");
+	harness_expect_refused(h, c, "hooks.startContainer[0]: /bin/sh did not end within 1 s");
 }
 
 static void a_missing_hook_is_named(void **state)
@@ -211,7 +182,7 @@ static void a_missing_hook_is_named(void **state)
 	NEED(h);
 	c = hook_spec(&hook, "true");
 	hook.path = (char *)"/no/hook";
-	expect_error(h, c, "hooks.startContainer[0]: /no/hook ended with code 127: "
+	harness_expect_refused(h, c, "hooks.startContainer[0]: /no/hook ended with code 127: "
 			   "No such file or directory");
 }
 
@@ -221,14 +192,14 @@ static void scheduling(void **state)
 	struct agent_container *c;
 
 	NEED(h);
-	c = sh_spec("cut -d ' ' -f 19,41 /proc/self/stat; ionice; cat /proc/self/personality");
+	c = harness_sh_spec("cut -d ' ' -f 19,41 /proc/self/stat; ionice; cat /proc/self/personality");
 	c->process.has_scheduler = true;
 	c->process.scheduler = (struct agent_scheduler){ .policy = SCHED_BATCH, .nice = 5 };
 	c->process.has_io_priority = true;
 	c->process.io_priority = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 6);
 	c->process.has_personality = true;
 	c->process.personality = PER_LINUX32;
-	expect_output(h, c, "5 3\nbest-effort: prio 6\n00000008\n");
+	harness_expect_output(h, c, "5 3\nbest-effort: prio 6\n00000008\n");
 }
 
 int main(void)
