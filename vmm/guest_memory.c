@@ -15,6 +15,37 @@
 #define RAM_ALIGN (2ull << 20)
 #define HIGH_RAM_GPA (4ull << 30)
 
+/*
+ * Maps size bytes of a file where address and file offset agree modulo a huge page: only then can the
+ * kernel map one to the guest. Where the host lets programs ask for huge pages of shared memory, this
+ * asks; a boot takes one nested page fault for each page then, of 2 MiB instead of 4 KiB.
+ */
+static void *map_for_huge_pages(uint64_t size, int fd, uint64_t fd_offset)
+{
+	const uint64_t room = size + RAM_ALIGN;
+	char *start, *hva;
+
+	if (room < size)
+		return MAP_FAILED;
+	start = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (start == MAP_FAILED)
+		return MAP_FAILED;
+	hva = start + (RAM_ALIGN - (uintptr_t)start % RAM_ALIGN) % RAM_ALIGN;
+	if (mmap(hva, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd,
+		 (off_t)fd_offset) == MAP_FAILED) {
+		const int saved = errno;
+
+		munmap(start, room);
+		errno = saved;
+		return MAP_FAILED;
+	}
+	if (hva > start)
+		munmap(start, (size_t)(hva - start));
+	munmap(hva + size, room - size - (size_t)(hva - start));
+	madvise(hva, size, MADV_HUGEPAGE);
+	return hva;
+}
+
 static int region_map(struct guest_memory *gm, uint64_t gpa, uint64_t size, int fd,
 		      uint64_t fd_offset)
 {
@@ -22,8 +53,7 @@ static int region_map(struct guest_memory *gm, uint64_t gpa, uint64_t size, int 
 
 	if (gm->count == GUEST_MEMORY_MAX_REGIONS)
 		return -ENOSPC;
-	hva = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
-		   (off_t)fd_offset);
+	hva = map_for_huge_pages(size, fd, fd_offset);
 	if (hva == MAP_FAILED)
 		return -errno;
 	/* A crash of ours must not write the container's memory to disk. */
