@@ -85,6 +85,22 @@ static void check_cgroup(struct doctor *d)
 			    "systemd.unified_cgroup_hierarchy=1");
 }
 
+#define SHMEM_ENABLED "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
+
+/* The guest's RAM is shared memory, for its devices are other processes. */
+static void check_huge_pages(struct doctor *d)
+{
+	cleanup_fclose FILE *f = fopen(SHMEM_ENABLED, "re");
+	char line[128];
+
+	if (f && fgets(line, sizeof(line), f) && !strstr(line, "[never]") &&
+	    !strstr(line, "[deny]"))
+		say(d, GOOD, "memory: huge pages for guests");
+	else
+		say(d, NOTE, "memory: guests get small pages only, and start and run slower for it: "
+			     "echo advise > " SHMEM_ENABLED);
+}
+
 static void check_program(struct doctor *d, const char *what, const char *path, int mode)
 {
 	if (access(path, mode) == 0)
@@ -209,6 +225,7 @@ int cmd_doctor(const struct app *app, int argc, char **argv, struct error **err)
 		return -1;
 	check_kvm(&d);
 	check_cgroup(&d);
+	check_huge_pages(&d);
 	check_program(&d, "VMM", LIBEXECDIR "/krun-gpu-vmm", X_OK);
 	check_program(&d, "file server", app->host.fs_server ? app->host.fs_server :
 							       LIBEXECDIR "/krun-gpu-fs", X_OK);
