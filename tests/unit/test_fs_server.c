@@ -6,14 +6,17 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "unit.h"
+#include "vmm/workers/fs_ops.h"
 #include "vmm/workers/fs_server.h"
 
 static struct fs_server server;
@@ -21,6 +24,7 @@ static struct fs_request request;
 static char top[] = "/tmp/test_fs_server.XXXXXX";
 static char guest_in[160 << 10], guest_out[160 << 10];
 static uint64_t unique;
+static bool own_mounts; /* tests may mount */
 
 /* Put a request of header and @len bytes of arguments into the chain, with @room for the reply. */
 static void send_raw(uint32_t opcode, uint64_t nodeid, const void *args, size_t len, size_t room)
@@ -399,6 +403,30 @@ static void test_keep_cache(void **state)
 	assert_false(REPLY(fuse_open_out)->open_flags & FOPEN_KEEP_CACHE);
 }
 
+/* /etc/hosts and the like: what is said of a file that is itself a mount is not to be kept. */
+static void test_mounted_file(void **state)
+{
+	struct fuse_getattr_in in = { 0 };
+	char p[256];
+	uint64_t node;
+
+	(void)state;
+	path(p, sizeof(p), "export/file");
+	if (!own_mounts || mount(p, p, NULL, MS_BIND, NULL) < 0)
+		skip();
+	node = lookup(1, "file");
+	assert_int_equal(REPLY(fuse_entry_out)->entry_valid, FS_CACHE_SECONDS);
+	assert_int_equal(REPLY(fuse_entry_out)->attr_valid, 0);
+	assert_int_equal(call(FUSE_GETATTR, node, &in, sizeof(in)), 0);
+	assert_int_equal(REPLY(fuse_attr_out)->attr_valid, 0);
+	assert_int_equal(truncate(p, 2 << 20), 0);
+	assert_int_equal(call(FUSE_GETATTR, node, &in, sizeof(in)), 0);
+	assert_int_equal(REPLY(fuse_attr_out)->attr_valid, FS_CACHE_SECONDS);
+	umount2(p, MNT_DETACH);
+	lookup(1, "link");
+	assert_int_equal(REPLY(fuse_entry_out)->attr_valid, FS_CACHE_SECONDS);
+}
+
 static void test_readdir(void **state)
 {
 	struct fuse_read_in in = { .size = 4096 };
@@ -551,12 +579,14 @@ int main(void)
 		TEST(test_bad_chains),	 TEST(test_unknown_ids), TEST(test_no_way_out),
 		TEST(test_read_write),	 TEST(test_keep_cache),	 TEST(test_readdir),
 		TEST(test_xattr_names),	 TEST(test_limits),	 TEST(test_owner_and_generation),
-		TEST(test_nowait),
+		TEST(test_nowait),	 TEST(test_mounted_file),
 	};
 
 	if (geteuid()) {
 		puts("1..0 # SKIP needs root");
 		return 0;
 	}
+	own_mounts = !unshare(CLONE_NEWNS) &&
+		     !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,9 @@
 #include "vmm/workers/fs_creds.h"
 #include "vmm/workers/fs_ops.h"
 
+/* Larger ones are data, which are read in many pieces, each of which would ask first. */
+#define FS_SMALL_FILE (1u << 20)
+
 int fs_statx(int fd, struct statx *stx)
 {
 	const int flags = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
@@ -44,14 +47,23 @@ void fs_attr_fill(struct fuse_attr *attr, const struct statx *stx, bool submount
 	};
 }
 
+uint64_t fs_attr_seconds(const struct statx *stx)
+{
+	const bool mounted = stx->stx_attributes & STATX_ATTR_MOUNT_ROOT;
+
+	return mounted && S_ISREG(stx->stx_mode) && stx->stx_size <= FS_SMALL_FILE ?
+		       0 : FS_CACHE_SECONDS;
+}
+
 static int fs_reply_attr(struct fs_request *r, const struct fs_inode *inode)
 {
-	struct fuse_attr_out out = { .attr_valid = FS_CACHE_SECONDS };
+	struct fuse_attr_out out = { 0 };
 	struct statx stx;
 	int ret = fs_statx(inode->fd, &stx);
 
 	if (ret < 0)
 		return ret;
+	out.attr_valid = fs_attr_seconds(&stx);
 	fs_attr_fill(&out.attr, &stx, false);
 	return fs_reply(r, &out, sizeof(out));
 }

@@ -30,7 +30,7 @@ int fs_enter(struct fs_server *s, struct fs_inode *dir, int fd, struct fuse_entr
 	memset(entry, 0, sizeof(*entry));
 	entry->nodeid = nodeid;
 	entry->entry_valid = FS_CACHE_SECONDS;
-	entry->attr_valid = FS_CACHE_SECONDS;
+	entry->attr_valid = fs_attr_seconds(&stx);
 	fs_attr_fill(&entry->attr, &stx, stx.stx_mnt_id != dir->mnt_id);
 	return 0;
 }

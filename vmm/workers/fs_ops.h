@@ -39,6 +39,14 @@ fs_op fs_op_setxattr, fs_op_getxattr, fs_op_listxattr, fs_op_removexattr;
 /* How long the guest may believe names and attributes: the host may change the files, too. */
 #define FS_CACHE_SECONDS 1
 
+/**
+ * fs_attr_seconds() - how long the guest may go by what it was told of a file's size and times
+ *
+ * Not at all where a small file is itself a bind mount: engines write /etc/hosts and /etc/resolv.conf
+ * when the guest has seen them already, and again when networks change.
+ */
+uint64_t fs_attr_seconds(const struct statx *stx);
+
 /* fs_attr.c */
 
 /** fs_statx() - attributes of a file by an fd; 0 or -errno */
