@@ -223,14 +223,22 @@ static int create_sysfs(const struct agent_mount *m, struct error **err)
 	return mnt < 0 ? error_set(err, errno, "copy the guest's /sys") : mnt;
 }
 
-static int copy_up(int below, int mnt, struct error **err)
+/* The directory's mode and owner come along, but for those that were asked for otherwise. */
+static int copy_up(const struct agent_mount *m, int below, int mnt, struct error **err)
 {
 	cleanup_close int from = openat(below, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	cleanup_close int to = openat(mnt, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat asked;
 
-	if (from < 0 || to < 0)
+	if (from < 0 || to < 0 || fstat(to, &asked) < 0)
 		return error_set(err, errno, "tmpcopyup");
-	return copy_tree(from, to, err) < 0 ? error_wrap(err, "tmpcopyup") : 0;
+	if (copy_tree(from, to, err) < 0)
+		return error_wrap(err, "tmpcopyup");
+	if (fchown(to, has_option(m->data, "uid=") ? asked.st_uid : (uid_t)-1,
+		   has_option(m->data, "gid=") ? asked.st_gid : (gid_t)-1) < 0 ||
+	    (has_option(m->data, "mode=") && fchmod(to, asked.st_mode & 07777) < 0))
+		return error_set(err, errno, "tmpcopyup");
+	return 0;
 }
 
 /*
@@ -269,7 +277,7 @@ static int apply_fs(int root, const struct agent_mount *m, struct error **err)
 		mnt = fs_create(type, m->source, m->data, m->flags, err);
 	if (mnt < 0)
 		return -1;
-	if (tmpfs && m->tmpcopyup && below >= 0 && copy_up(below, mnt, err) < 0)
+	if (tmpfs && m->tmpcopyup && below >= 0 && copy_up(m, below, mnt, err) < 0)
 		return -1;
 	if (mount_set_flags(mnt, m, err) < 0 || mount_set_propagation(mnt, m->propagation, err) < 0)
 		return -1;

@@ -109,6 +109,22 @@ static void copy_up(void **state)
 			    "d/b -rwsr-xr-x 5 6\nold\na\n");
 }
 
+/* What was asked for by name is not the covered directory's. */
+static void copy_up_with_mode(void **state)
+{
+	struct harness *h = *state;
+	struct agent_container *c = harness_sh_spec("stat -c '%a %u:%g' /own /own/a");
+	struct agent_mount *m;
+
+	NEED(h);
+	mkdir(harness_path(h, "rootfs/own"), 0750);
+	put_file(h, "rootfs/own/a", "");
+	m = add_mount(c, AGENT_MOUNT_FS, "tmpfs", "/own");
+	m->tmpcopyup = true;
+	m->data = (char *)"size=1m,mode=0711,gid=9";
+	harness_expect_output(h, c, "711 0:9\n644 0:0\n");
+}
+
 static void binds(void **state)
 {
 	struct harness *h = *state;
@@ -364,7 +380,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(default_mounts),	     TEST(mount_flags),
 		TEST(mount_option_unknown),  TEST(mount_type_unknown),
-		TEST(copy_up),		     TEST(binds),
+		TEST(copy_up),		     TEST(copy_up_with_mode), TEST(binds),
 		TEST(links_stay_inside),     TEST(link_loop),
 		TEST(bind_source_must_be_a_number),
 		TEST(devices),		     TEST(no_gpu),
