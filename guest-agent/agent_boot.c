@@ -29,7 +29,8 @@ static const struct boot_mount {
 	{ "proc", "/proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
 	{ "sysfs", "/sys", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
 	{ "devtmpfs", "/dev", "mode=0755", MS_NOSUID | MS_NOEXEC },
-	{ "cgroup2", BOOT_CGROUP, NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
+	/* As systemd mounts it: who has a cgroup namespace cannot lift the limits at its root. */
+	{ "cgroup2", BOOT_CGROUP, "nsdelegate,memory_recursiveprot", MS_NOSUID | MS_NODEV | MS_NOEXEC },
 };
 
 static int boot_mkdir(const char *path, struct error **err)
@@ -96,6 +97,15 @@ static void boot_avoid_oom_killer(void)
 		log_warning("%s", error_msg(err));
 }
 
+/* Debian's value, whatever the guest kernel was built with. */
+static void boot_protect_low_addresses(void)
+{
+	cleanup_error struct error *err = NULL;
+
+	if (file_write(AT_FDCWD, "/proc/sys/vm/mmap_min_addr", "65536", &err) < 0)
+		log_warning("%s", error_msg(err));
+}
+
 int boot_machine(struct error **err)
 {
 	umask(0022);
@@ -106,6 +116,7 @@ int boot_machine(struct error **err)
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		return error_set(err, errno, "PR_SET_DUMPABLE");
 	boot_avoid_oom_killer();
+	boot_protect_low_addresses();
 	return net_loopback_up(err);
 }
 
