@@ -56,6 +56,15 @@ static int cgroup_check_name(const char *name, struct error **err)
 		       error_set(err, EINVAL, "cgroup file `%s`", name) : 0;
 }
 
+static int cgroup_set(int cgroup, const char *file, const char *value, struct error **err)
+{
+	if (!strcmp(file, AGENT_CGROUP_CPU_MAX) && faccessat(cgroup, file, F_OK, 0) < 0)
+		return 0;
+	if (file_write(cgroup, file, value, err) < 0)
+		return error_wrap(err, "container's cgroup in the guest");
+	return 0;
+}
+
 int cgroup_access(int cgroup, struct agent_pair *files, size_t count, struct error **err)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -65,8 +74,8 @@ int cgroup_access(int cgroup, struct agent_pair *files, size_t count, struct err
 		if (cgroup_check_name(f->key, err) < 0)
 			return -1;
 		if (*f->value) {
-			if (file_write(cgroup, f->key, f->value, err) < 0)
-				return error_wrap(err, "container's cgroup in the guest");
+			if (cgroup_set(cgroup, f->key, f->value, err) < 0)
+				return -1;
 			continue;
 		}
 		text = read_text(cgroup, f->key);
@@ -90,10 +99,9 @@ int cgroup_create(const struct agent_pair *limits, size_t count, struct error **
 	if (fd < 0)
 		return error_set(err, errno, "open the container's cgroup in the guest");
 	for (size_t i = 0; i < count; i++) {
-		if (cgroup_check_name(limits[i].key, err) < 0)
+		if (cgroup_check_name(limits[i].key, err) < 0 ||
+		    cgroup_set(fd, limits[i].key, limits[i].value, err) < 0)
 			return -1;
-		if (file_write(fd, limits[i].key, limits[i].value, err) < 0)
-			return error_wrap(err, "container's cgroup in the guest");
 	}
 	return steal_fd(&fd);
 }

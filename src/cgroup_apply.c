@@ -94,8 +94,10 @@ static int apply_cpu(int fd, const struct oci_resources *r, struct error **err)
 	if (r->cpu_quota > 0 && apply(fd, "cpu.quota", err, "cpu.max", "%lld %llu",
 				      (long long)r->cpu_quota, period) < 0)
 		return -1;
-	if (r->cpu_quota <= 0 && r->cpu_period &&
-	    apply(fd, "cpu.period", err, "cpu.max", "max %llu", period) < 0)
+	/* No limit, or none any more; without the controller there has never been one. */
+	if ((r->cpu_quota < 0 || (!r->cpu_quota && r->cpu_period)) &&
+	    !faccessat(fd, "cpu.max", W_OK, 0) &&
+	    apply(fd, "cpu.quota", err, "cpu.max", "max %llu", period) < 0)
 		return -1;
 	if (r->cpu_burst && apply(fd, "cpu.burst", err, "cpu.max.burst", "%llu",
 				  (unsigned long long)r->cpu_burst) < 0)

@@ -134,6 +134,16 @@ static uint64_t guest_namespaces(const struct oci_spec *spec)
 	return flags & ~(uint64_t)CLONE_NEWNET;
 }
 
+/* It is kept on the host; in the guest, programs look for it to know how many threads to have. */
+static char *guest_cpu_max(const struct oci_resources *r, struct arena *arena)
+{
+	const unsigned long long period = r->cpu_period ? r->cpu_period : 100000;
+
+	return r->cpu_quota > 0 ?
+		       arena_printf(arena, "%lld %llu", (long long)r->cpu_quota, period) :
+		       arena_printf(arena, "max %llu", period);
+}
+
 int launch_guest_cgroup(const struct oci_resources *r, struct arena *arena,
 			struct agent_pair **files, size_t *num_files, struct error **err)
 {
@@ -147,7 +157,7 @@ int launch_guest_cgroup(const struct oci_resources *r, struct arena *arena,
 		{ "pids.max", r->pids_limit != 0, r->pids_limit },
 	};
 	const size_t count = sizeof(limits) / sizeof(*limits);
-	struct agent_pair *v = arena_alloc(arena, count + r->num_unified, sizeof(*v));
+	struct agent_pair *v = arena_alloc(arena, count + 1 + r->num_unified, sizeof(*v));
 	size_t n = 0;
 
 	if (!v)
@@ -162,6 +172,13 @@ int launch_guest_cgroup(const struct oci_resources *r, struct arena *arena,
 		if (!text)
 			return error_set(err, ENOMEM, "linux.resources");
 		v[n++] = (struct agent_pair){ (char *)limits[i].file, text };
+	}
+	if (r->cpu_quota || r->cpu_period) {
+		char *text = guest_cpu_max(r, arena);
+
+		if (!text)
+			return error_set(err, ENOMEM, "linux.resources.cpu");
+		v[n++] = (struct agent_pair){ (char *)AGENT_CGROUP_CPU_MAX, text };
 	}
 	for (size_t i = 0; i < r->num_unified; i++)
 		if (launch_guest_has_cgroup_file(r->unified[i].key))

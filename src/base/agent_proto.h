@@ -212,6 +212,9 @@ struct agent_container {
 	struct agent_process process;
 };
 
+/* Kept by the host's cgroup as well: a guest kernel that has no such file goes without. */
+#define AGENT_CGROUP_CPU_MAX "cpu.max"
+
 struct wire_writer;
 struct wire_reader;
 

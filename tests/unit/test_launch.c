@@ -261,11 +261,15 @@ static void the_guest_gets_its_half(void **state)
 	assert_true(c.process.stdin_open);
 	assert_int_equal(c.num_interfaces, 1);
 	assert_string_equal(c.interfaces[0].name, "eth7");
-	assert_int_equal(c.num_cgroup, 3);
+	assert_int_equal(c.num_cgroup, 4);
 	assert_string_equal(c.cgroup[0].value, "max");
 	assert_string_equal(c.cgroup[1].key, "pids.max");
-	assert_string_equal(c.cgroup[2].key, "memory.high");
+	assert_string_equal(c.cgroup[2].key, "cpu.max");
+	assert_string_equal(c.cgroup[2].value, "150000 100000");
+	assert_string_equal(c.cgroup[3].key, "memory.high");
 	agent_container_release(&c);
+	assert_string_equal(cgroup_needed(&spec.resources), "cpu.quota");
+	spec.resources.cpu_quota = 0;
 	assert_string_equal(cgroup_needed(&spec.resources), "unified");
 }
 
