@@ -167,10 +167,11 @@ static void devices_are_the_guests_or_refused(void **state)
 static void nodes_of_no_device_are_made(void **state)
 {
 	struct oci_device d[] = {
+		{ 'c', (char *)"/dev/ptmx", 5, 2, 0666, 0, 0 }, /* a link, by the agent */
 		{ 'b', (char *)"/dev/no-such-thing", 8, 4000, 0600, 7, 8 },
 		{ 'c', (char *)"/dev/no-such-other", 4000, 1, 0660, 0, 0 },
 	};
-	struct oci_spec spec = { .devices = d, .num_devices = 2 };
+	struct oci_spec spec = { .devices = d, .num_devices = 3 };
 	cleanup_arena struct arena a = { NULL };
 	struct launch_plan plan;
 
@@ -244,6 +245,7 @@ static void the_guest_gets_its_half(void **state)
 		.process = { .args = args, .cwd = (char *)"/" }, .namespaces = ns,
 		.num_namespaces = 2,
 		.resources = { .pids_limit = 5, .has_memory_limit = true, .memory_limit = -1,
+			       .cpu_quota = 150000,
 			       .unified = unified, .num_unified = 2 },
 	};
 	struct launch_plan plan = { 0 };
