@@ -61,7 +61,7 @@ static int streams_open_pipes(struct streams *s, uint32_t id, const struct agent
 			      int stdio[3], struct error **err)
 {
 	if (!p->stdin_open) {
-		stdio[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		stdio[0] = open("/dev/null", O_RDWR | O_CLOEXEC);
 		if (stdio[0] < 0)
 			return error_set(err, errno, "open /dev/null in the guest");
 	} else if (stream_open_pipe(s, id, AGENT_STREAM_STDIN, &stdio[0], err) < 0) {

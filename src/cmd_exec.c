@@ -18,6 +18,7 @@
 #include "app.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/vmm_proto.h"
 #include "base/wire.h"
 #include "console.h"
@@ -65,8 +66,8 @@ static int exec_start(struct container *c, const struct oci_process *p, int slav
 	struct agent_process process;
 	int r;
 
-	if (sock < 0 || launch_guest_process(p, &c->spec, true, &c->spec.arena, &process,
-					     err) < 0)
+	if (sock < 0 || launch_guest_process(p, &c->spec, !fd_is_null(STDIN_FILENO), &c->spec.arena,
+					     &process, err) < 0)
 		return -1;
 	agent_process_encode(&w, &process);
 	if (w.failed)

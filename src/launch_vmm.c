@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include "app.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/wire.h"
 #include "console.h"
 #include "control_client.h"
@@ -90,14 +90,6 @@ int launch_vmm_open(struct launch *l, struct error **err)
 	return 0;
 }
 
-/* Is this the null device, which needs no stream? */
-static bool fd_is_null(int fd)
-{
-	struct stat st;
-
-	return !fstat(fd, &st) && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
-}
-
 static int open_terminal(struct launch *l, struct error **err)
 {
 	const struct oci_process *p = &l->c.spec.process;
@@ -123,6 +115,7 @@ int launch_streams(struct launch *l, struct error **err)
 	for (int fd = 0; fd < 3; fd++) {
 		int *copy = &l->vmm_fds[VMM_FD_STDIN + fd];
 
+		/* The null device needs no stream. */
 		if (!fd && fd_is_null(fd))
 			continue;
 		*copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);

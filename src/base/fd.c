@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -77,6 +79,13 @@ char *fd_read_file(int fd, size_t max, size_t *len)
 	if (len)
 		*len = have;
 	return steal_ptr(buf);
+}
+
+bool fd_is_null(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
 }
 
 int fd_set_nonblock(int fd, bool on)

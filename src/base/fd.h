@@ -29,6 +29,9 @@ int fd_write_full(int fd, const void *buf, size_t len);
  */
 char *fd_read_file(int fd, size_t max, size_t *len);
 
+/** fd_is_null() - is this the null device? */
+bool fd_is_null(int fd);
+
 /** fd_set_nonblock() - set or clear O_NONBLOCK; 0 or -errno */
 int fd_set_nonblock(int fd, bool on);
 

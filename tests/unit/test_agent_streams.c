@@ -107,8 +107,8 @@ static void stdin_closed_is_null(void **state)
 	char *out;
 
 	NEED(h);
-	out = harness_sh(h, "cat; test -c /dev/stdin && echo null");
-	assert_string_equal(out, "null\n");
+	out = harness_sh(h, "cat; test -c /dev/stdin && echo null; : >&0 && echo both");
+	assert_string_equal(out, "null\nboth\n");
 	free(out);
 }
 
