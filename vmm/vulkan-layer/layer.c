@@ -110,6 +110,7 @@ static void layer_instance_resolve(struct layer_instance *inst)
 	RESOLVE(memory_properties2, vkGetPhysicalDeviceMemoryProperties2);
 	RESOLVE(external_buffer, vkGetPhysicalDeviceExternalBufferProperties);
 	RESOLVE(image_format2, vkGetPhysicalDeviceImageFormatProperties2);
+	RESOLVE(external_semaphore, vkGetPhysicalDeviceExternalSemaphoreProperties);
 #undef RESOLVE
 }
 
@@ -170,6 +171,8 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL layer_GetDeviceProcAddr(VkDevice
 	fn = layer_device_hook(name);
 	if (!fn)
 		fn = layer_memory_hook(dev, name);
+	if (!fn)
+		fn = layer_sync_hook(dev, name);
 	return fn ? fn : dev->get_proc_addr(handle, name);
 }
 
@@ -196,6 +199,8 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL layer_GetInstanceProcAddr(VkInst
 		fn = layer_device_hook(name);
 	if (!fn)
 		fn = layer_memory_hook(NULL, name);
+	if (!fn)
+		fn = layer_sync_hook(NULL, name);
 	if (fn)
 		return fn;
 	inst = layer_instance_of(handle);

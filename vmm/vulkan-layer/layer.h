@@ -6,7 +6,8 @@
  * VK_LAYER_KRUN_GPU_host_memory, loaded into the render server between the Vulkan loader and the
  * host's driver: host-visible memory that is to be exported as a dma-buf becomes a memfd that the
  * driver imports by VK_EXT_external_memory_host. What a guest maps is then ordinary memory,
- * whatever the driver (layer_memory.c has the theory of operation).
+ * whatever the driver (layer_memory.c has the theory of operation). And semaphores take sync files,
+ * as far as Venus needs it, where the driver knows none (layer_sync.c).
  */
 
 #include <pthread.h>
@@ -29,6 +30,7 @@ struct layer_instance {
 	PFN_vkGetPhysicalDeviceMemoryProperties2 memory_properties2;
 	PFN_vkGetPhysicalDeviceExternalBufferProperties external_buffer;
 	PFN_vkGetPhysicalDeviceImageFormatProperties2 image_format2;
+	PFN_vkGetPhysicalDeviceExternalSemaphoreProperties external_semaphore;
 };
 
 /* One allocation backed by a memfd. */
@@ -46,6 +48,7 @@ struct layer_device {
 	VkDevice handle;
 	bool native_dma_buf;	/* the driver has VK_EXT_external_memory_dma_buf itself */
 	bool host_import;	/* VK_EXT_external_memory_host is enabled */
+	bool sync_imports;	/* the layer imports sync files, for the driver does not */
 	uint32_t host_visible;	/* bit per memory type, as the layer shows them */
 	uint32_t importable;	/* bit per memory type: takes a memfd's mapping */
 	size_t alignment;	/* minImportedHostPointerAlignment, at least a page */
@@ -58,8 +61,15 @@ struct layer_device {
 	PFN_vkGetMemoryHostPointerPropertiesEXT host_pointer; /* likewise */
 	PFN_vkCreateBuffer create_buffer;
 	PFN_vkCreateImage create_image;
-	pthread_mutex_t lock; /* of memories */
+	PFN_vkImportSemaphoreFdKHR import_semaphore_fd; /* NULL without the extension */
+	PFN_vkDestroySemaphore destroy_semaphore;
+	PFN_vkQueueSubmit queue_submit;
+	PFN_vkQueueSubmit2 queue_submit2; /* NULL without synchronization2 */
+	PFN_vkQueueBindSparse bind_sparse;
+	pthread_mutex_t lock; /* of memories and signaled */
 	struct layer_memory *memories;
+	VkSemaphore *signaled; /* owned: whose next wait is over already */
+	uint32_t num_signaled, room_signaled;
 };
 
 /* What the driver of a physical device has itself. */
@@ -67,6 +77,7 @@ struct layer_extensions {
 	bool host_import; /* VK_EXT_external_memory_host */
 	bool memory_fd;	  /* VK_KHR_external_memory_fd */
 	bool dma_buf;	  /* VK_EXT_external_memory_dma_buf */
+	bool semaphore_fd; /* VK_KHR_external_semaphore_fd */
 };
 
 static inline void *layer_key(const void *dispatchable)
@@ -107,5 +118,15 @@ void layer_memory_probe(struct layer_device *dev);
 /** layer_memory_release_all() - memory that the application never freed */
 void layer_memory_release_all(struct layer_device *dev);
 PFN_vkVoidFunction layer_memory_hook(const struct layer_device *dev, const char *name);
+
+/* layer_sync.c */
+
+/** layer_sync_imports() - whether the driver itself imports sync files into semaphores */
+bool layer_sync_imports(struct layer_instance *inst, VkPhysicalDevice phys);
+void layer_sync_release(struct layer_device *dev);
+VKAPI_ATTR void VKAPI_CALL layer_GetPhysicalDeviceExternalSemaphoreProperties(
+	VkPhysicalDevice phys, const VkPhysicalDeviceExternalSemaphoreInfo *info,
+	VkExternalSemaphoreProperties *out);
+PFN_vkVoidFunction layer_sync_hook(const struct layer_device *dev, const char *name);
 
 #endif

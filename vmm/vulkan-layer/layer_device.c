@@ -37,6 +37,9 @@ static uint32_t layer_device_extensions(const VkDeviceCreateInfo *info,
 			continue;
 		if (!ext->memory_fd && !strcmp(name, VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME))
 			continue;
+		if (!ext->semaphore_fd &&
+		    !strcmp(name, VK_KHR_EXTERNAL_SEMAPHORE_FD_EXTENSION_NAME))
+			continue;
 		have |= !strcmp(name, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
 		out[n++] = name;
 	}
@@ -56,6 +59,13 @@ static void layer_device_resolve(struct layer_device *dev)
 	RESOLVE(host_pointer, vkGetMemoryHostPointerPropertiesEXT);
 	RESOLVE(create_buffer, vkCreateBuffer);
 	RESOLVE(create_image, vkCreateImage);
+	RESOLVE(import_semaphore_fd, vkImportSemaphoreFdKHR);
+	RESOLVE(destroy_semaphore, vkDestroySemaphore);
+	RESOLVE(queue_submit, vkQueueSubmit);
+	RESOLVE(queue_submit2, vkQueueSubmit2);
+	if (!dev->queue_submit2)
+		RESOLVE(queue_submit2, vkQueueSubmit2KHR);
+	RESOLVE(bind_sparse, vkQueueBindSparse);
 #undef RESOLVE
 }
 
@@ -89,6 +99,7 @@ static void layer_device_init(struct layer_device *dev, struct layer_instance *i
 	dev->key = layer_key(dev->handle);
 	dev->native_dma_buf = ext->dma_buf;
 	dev->host_import = ext->host_import;
+	dev->sync_imports = !layer_sync_imports(inst, phys);
 	pthread_mutex_init(&dev->lock, NULL);
 	layer_device_resolve(dev);
 	if (!dev->host_import || !dev->host_pointer)
@@ -146,6 +157,7 @@ static VKAPI_ATTR void VKAPI_CALL layer_DestroyDevice(VkDevice handle,
 		return;
 	dev->destroy(handle, alloc);
 	layer_memory_release_all(dev);
+	layer_sync_release(dev);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the layer says of a physical device: it can export host-visible memory as a dma-buf. Only
- * devices whose driver takes VK_EXT_external_memory_host are changed.
+ * What the layer says of a physical device: it can export host-visible memory as a dma-buf, where
+ * its driver takes VK_EXT_external_memory_host; and import a sync file into a semaphore.
  */
 #include "layer.h"
 
@@ -18,8 +18,8 @@ static VkResult layer_extension_list(struct layer_instance *inst, VkPhysicalDevi
 
 	if (r != VK_SUCCESS)
 		return r;
-	/* Room for the two that layer_EnumerateDeviceExtensionProperties() may add. */
-	*out = calloc(*count + 2, sizeof(**out));
+	/* Room for the three that layer_EnumerateDeviceExtensionProperties() may add. */
+	*out = calloc(*count + 3, sizeof(**out));
 	if (!*out)
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	r = inst->enumerate_extensions(phys, NULL, count, *out);
@@ -38,6 +38,7 @@ static void layer_extensions_scan(const VkExtensionProperties *list, uint32_t co
 		ext->host_import |= !strcmp(name, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
 		ext->memory_fd |= !strcmp(name, VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME);
 		ext->dma_buf |= !strcmp(name, VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME);
+		ext->semaphore_fd |= !strcmp(name, VK_KHR_EXTERNAL_SEMAPHORE_FD_EXTENSION_NAME);
 	}
 }
 
@@ -80,6 +81,11 @@ static VKAPI_ATTR VkResult VKAPI_CALL layer_EnumerateDeviceExtensionProperties(
 		list[have++] = (VkExtensionProperties){
 			VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME,
 			VK_EXT_EXTERNAL_MEMORY_DMA_BUF_SPEC_VERSION
+		};
+	if (!ext.semaphore_fd)
+		list[have++] = (VkExtensionProperties){
+			VK_KHR_EXTERNAL_SEMAPHORE_FD_EXTENSION_NAME,
+			VK_KHR_EXTERNAL_SEMAPHORE_FD_SPEC_VERSION
 		};
 	*count = have;
 	if (out) {
@@ -214,6 +220,7 @@ PFN_vkVoidFunction layer_physical_hook(const char *name)
 	HOOK(GetPhysicalDeviceMemoryProperties2);
 	HOOK(GetPhysicalDeviceExternalBufferProperties);
 	HOOK(GetPhysicalDeviceImageFormatProperties2);
+	HOOK(GetPhysicalDeviceExternalSemaphoreProperties);
 #undef HOOK
 	return NULL;
 }
