@@ -49,6 +49,7 @@ int cmd_run(const struct app *app, int argc, char **argv, struct error **err);
 int cmd_spec(const struct app *app, int argc, char **argv, struct error **err);
 int cmd_start(const struct app *app, int argc, char **argv, struct error **err);
 int cmd_state(const struct app *app, int argc, char **argv, struct error **err);
+int cmd_stats(const struct app *app, int argc, char **argv, struct error **err);
 int cmd_update(const struct app *app, int argc, char **argv, struct error **err);
 int cmd_unsupported(const struct app *app, int argc, char **argv, struct error **err);
 

@@ -11,7 +11,8 @@
  * manifests read-only, sysfs read-only (drivers look for their device there), the chosen device
  * nodes, a small /tmp. With privileges, device nodes are made anew with mode 0666, so that a user
  * id which owns nothing on the host can open them; without, they are bind mounts, and the caller's
- * groups decide. Then it drops everything else and executes the server.
+ * groups decide. Then it drops everything else and forks: the child executes the server, and it
+ * stays to look after it (gpu_watch.c).
  *
  * The seccomp filter lists what is denied, not what is allowed: what a driver needs is not known.
  * It takes away the kernel's riskier doors (user namespaces, bpf, io_uring, keyrings, ptrace,
@@ -45,11 +46,15 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/sandbox.h"
 #include "gpu_select.h"
+#include "gpu_watch.h"
 
 #define JAIL_NAMESPACES (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
 #define SERVER_FD 3
+#define REPORT_FD 4
+#define WATCH_FD 5
 /* User ids from here up are given to nobody (systemd's UIDS-GIDS); the pid makes it unique. */
 #define JAIL_UID_BASE 1879048192u
 #define LAYER_NAME "VK_LAYER_KRUN_GPU_host_memory"
@@ -369,21 +374,24 @@ static int jail_filter(struct error **err)
 	return r ? error_set(err, -r, "cannot load the render server's seccomp filter") : 0;
 }
 
-/* Standard streams, the socket as SERVER_FD, the way to report errors, and no other file. */
+/* Standard streams, SERVER_FD, REPORT_FD, WATCH_FD where there is one, and no other file. */
 static int jail_files(const struct gpu_jail *jail, int *report, struct error **err)
 {
 	const struct rlimit files = { 65536, 65536 };
+	const bool watched = jail->watch_fd >= 0;
 	int null = open("/dev/null", O_RDWR);
-	int server = fcntl(jail->server_fd, F_DUPFD, SERVER_FD + 2);
-	int log = fcntl(jail->log_fd, F_DUPFD, SERVER_FD + 2);
-	int pipe_end = fcntl(*report, F_DUPFD, SERVER_FD + 2);
+	int server = fcntl(jail->server_fd, F_DUPFD, WATCH_FD + 1);
+	int log = fcntl(jail->log_fd, F_DUPFD, WATCH_FD + 1);
+	int pipe_end = fcntl(*report, F_DUPFD, WATCH_FD + 1);
+	int watch = watched ? fcntl(jail->watch_fd, F_DUPFD, WATCH_FD + 1) : null;
 
-	if (null < 0 || server < 0 || log < 0 || pipe_end < 0 || dup2(null, STDIN_FILENO) < 0 ||
-	    dup2(log, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0 ||
-	    dup2(server, SERVER_FD) < 0 || dup3(pipe_end, SERVER_FD + 1, O_CLOEXEC) < 0 ||
-	    close_range(SERVER_FD + 2, UINT_MAX, 0) < 0)
+	if (null < 0 || server < 0 || log < 0 || pipe_end < 0 || watch < 0 ||
+	    dup2(null, STDIN_FILENO) < 0 || dup2(log, STDOUT_FILENO) < 0 ||
+	    dup2(log, STDERR_FILENO) < 0 || dup2(server, SERVER_FD) < 0 ||
+	    dup3(pipe_end, REPORT_FD, O_CLOEXEC) < 0 || dup3(watch, WATCH_FD, O_CLOEXEC) < 0 ||
+	    close_range(WATCH_FD + 1, UINT_MAX, 0) < 0)
 		return error_set(err, errno, "cannot arrange the render server's files");
-	*report = SERVER_FD + 1;
+	*report = REPORT_FD;
 	/* One file a blob. Where the hard limit is lower it stays as it is. */
 	setrlimit(RLIMIT_NOFILE, &files);
 	return 0;
@@ -420,10 +428,20 @@ static void jail_reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* The server's parent from now on. It keeps nothing but the log and the way to the worker. */
+static void __attribute__((noreturn)) jail_stay(const struct gpu_jail *jail, pid_t server)
+{
+	log_init("krun-gpu-jail", STDERR_FILENO, jail->log_format, LOG_LEVEL_WARNING);
+	close(SERVER_FD);
+	close(REPORT_FD);
+	gpu_watch_run(server, jail->watch_fd < 0 ? -1 : WATCH_FD);
+}
+
 static int jail_enter(const struct gpu_jail *jail, const char *layer, const char *server,
 		      uid_t jail_uid, uid_t uid, gid_t gid, int *report, struct error **err)
 {
 	bool bound = false;
+	pid_t pid;
 
 	umask(022);
 	setsid();
@@ -440,6 +458,11 @@ static int jail_enter(const struct gpu_jail *jail, const char *layer, const char
 	if (sandbox_no_new_privs(err) < 0 || sandbox_keep_caps(NULL, 0, err) < 0 ||
 	    jail_filter(err) < 0)
 		return -1;
+	pid = fork();
+	if (pid < 0)
+		return error_set(err, errno, "cannot fork");
+	if (pid)
+		jail_stay(jail, pid);
 	jail_exec(jail, layer, server);
 	return error_set(err, errno, "cannot execute %s", server);
 }

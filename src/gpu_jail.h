@@ -6,13 +6,17 @@
 
 #include <sys/types.h>
 
+#include "base/log.h"
+
 struct error;
 struct gpu_choice;
 
 struct gpu_jail {
 	const struct gpu_choice *choice;
 	int server_fd;	   /* its end of a SOCK_SEQPACKET socketpair; stays the caller's */
+	int watch_fd;	   /* where the worker asks after it (base/gpu_watch_proto.h), or -1 */
 	int log_fd;	   /* what becomes its standard error */
+	enum log_format log_format;
 	int cgroup_fd;	   /* a cgroup v2 directory to start it in, or -1 */
 	const char *server; /* the program; NULL: where virglrenderer installs it */
 	const char *layer;  /* directory of the Vulkan layer; NULL: the installed one */
@@ -23,8 +27,8 @@ const char *gpu_render_server_path(void);
 
 /**
  * gpu_render_server_spawn() - start the render server
- * @pid: out; a child of the caller, and the first process of a pid namespace: when it ends, all the
- *       processes it made end
+ * @pid: out; the server's parent, a child of the caller, and the first process of a pid namespace:
+ *       when it or the server ends, all of that end
  *
  * It ends by itself when the other end of @server_fd is closed. Returns when the program has been
  * executed; an error names the step in the jail that failed.

@@ -35,6 +35,7 @@ static const struct {
 	{ "spec", cmd_spec, "write a config.json to begin with" },
 	{ "start", cmd_start, "start the process of a created container" },
 	{ "state", cmd_state, "show a container's state, as JSON" },
+	{ "stats", cmd_stats, "show what a container uses, of the GPU too, as it runs" },
 	{ "update", cmd_update, "change the limits of a container" },
 	{ "checkpoint", cmd_unsupported, NULL },
 	{ "restore", cmd_unsupported, NULL },

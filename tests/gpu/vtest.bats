@@ -30,6 +30,16 @@ after() {
 	[[ $output == *"Virtio-GPU Venus (llvmpipe"* ]]
 }
 
+@test "Vulkan 1.3, and no difference from the host's own that is not explained" {
+	VK_DRIVER_FILES=$(echo /usr/share/vulkan/icd.d/lvp_icd*.json) \
+		vulkaninfo -j=0 -o "$BATS_TEST_TMPDIR/host.json" > /dev/null
+	end -- vulkaninfo -j=0 -o "$BATS_TEST_TMPDIR/venus.json" > /dev/null
+	run "$BATS_TEST_DIRNAME/vulkaninfo-diff" "$BATS_TEST_TMPDIR"/{host,venus}.json
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *" 1.3."*" in the container;"* ]]
+}
+
 @test "a compute program gives the right answer over 64 MiB" {
 	run end -- "$BUILD/tests/gpu/compute" 64
 	[ "$status" -eq 0 ]
@@ -43,6 +53,13 @@ after() {
 	[ "$status" -eq 0 ]
 	[[ $output == *"ok 320 240 "[1-9][0-9][0-9]*"Virtio-GPU Venus (llvmpipe"* ]]
 	cmp "$BATS_TEST_TMPDIR/native.png" "$BATS_TEST_TMPDIR/venus.png"
+}
+
+@test "OpenGL through Zink draws a triangle" {
+	[ -n "${EGL-}" ] || skip "EGL is where tests/gpu/egl's packages are unpacked"
+	run end -- "$BATS_TEST_DIRNAME/egl" "$EGL" "$BUILD/tests/gpu/opengl"
+	[ "$status" -eq 0 ]
+	[[ $output == *"ok zink Vulkan 1.3(Virtio-GPU Venus (llvmpipe"* ]]
 }
 
 @test "four programs at once, each right, a context of the worker's each" {
@@ -67,6 +84,28 @@ after() {
 
 @test "the context's process is stopped: an error within ten seconds" {
 	after child STOP
+	[ "$code" -ne 0 ]
+	[ "$seconds" -le 10 ]
+}
+
+# Newer drivers wait for a fence of the device's instead of looking into memory.
+@test "the same where the application waits for a fence of the device's" {
+	export VN_PERF=no_fence_feedback,no_semaphore_feedback
+	after child STOP
+	[ "$code" -ne 0 ]
+	[ "$seconds" -le 10 ]
+}
+
+@test "the render server is stopped with all its contexts: an error within ten seconds" {
+	after all STOP
+	[ "$code" -ne 0 ]
+	[ "$seconds" -le 10 ]
+}
+
+@test "the render server is stopped: the next program gets an error within ten seconds" {
+	run end -- bash -c "kill -STOP \$KRUN_GPU_RENDER_SERVER_PID; start=\$SECONDS
+		$BUILD/tests/gpu/compute 1 >&2; echo \"\$? \$((SECONDS - start))\""
+	read -r code seconds < <(grep -E '^[0-9]+ [0-9]+$' <<< "$output")
 	[ "$code" -ne 0 ]
 	[ "$seconds" -le 10 ]
 }

@@ -13,6 +13,7 @@
  *   --venus MANIFEST  of the Venus driver; likewise
  *   --window MIB      of host-visible memory that may be mapped at a time; 65536 when not said
  *   --direct          no layer: what the driver exports itself
+ *   --record FILE     write the stream of commands there, for tests/unit/test_gpu_replay
  *   --verbose         log everything; at the end say how many commands there were of each kind
  *
  * COMMAND finds the pids in KRUN_GPU_WORKER_PID and KRUN_GPU_RENDER_SERVER_PID. Exits as it did, or
@@ -39,6 +40,7 @@
 #include "base/log.h"
 #include "gpu_jail.h"
 #include "gpu_select.h"
+#include "tests/gpu/jail_child.h"
 #include "vtest_client.h"
 #include "vtest_front.h"
 
@@ -49,14 +51,14 @@ struct options {
 	struct gpu_node nodes[MAX_NODES];
 	size_t num_nodes;
 	bool software, verbose;
-	const char *worker, *layer, *server, *venus;
+	const char *worker, *layer, *server, *venus, *record;
 	uint64_t window;
 	char **command;
 };
 
 static struct end {
 	struct vtest_front fe;
-	pid_t worker, server, command;
+	pid_t worker, jail, command;
 	int listener;
 	char dir[32], path[64];
 	pthread_mutex_t lock;
@@ -83,6 +85,7 @@ static int parse(struct options *o, int argc, char **argv, struct error **err)
 		{ "worker", required_argument, NULL, 'w' }, { "layer", required_argument, NULL, 'l' },
 		{ "server", required_argument, NULL, 'r' }, { "venus", required_argument, NULL, 'e' },
 		{ "window", required_argument, NULL, 'm' }, { "direct", no_argument, NULL, 'd' },
+		{ "record", required_argument, NULL, 'R' },
 		{ "verbose", no_argument, NULL, 'v' },	    { 0 },
 	};
 	int c;
@@ -100,6 +103,7 @@ static int parse(struct options *o, int argc, char **argv, struct error **err)
 		case 'e': o->venus = optarg; break;
 		case 'm': o->window = strtoull(optarg, NULL, 0) << 20; break;
 		case 'd': o->layer = "/usr/share"; break; /* where there is no layer */
+		case 'R': o->record = optarg; break;
 		case 'v': o->verbose = true; break;
 		default: return error_set(err, 0, "see the head of tests/gpu/vtest_end.c");
 		}
@@ -110,7 +114,7 @@ static int parse(struct options *o, int argc, char **argv, struct error **err)
 	return 0;
 }
 
-static int start_server(const struct options *o, int sock, struct error **err)
+static int start_server(const struct options *o, int sock, int watch, struct error **err)
 {
 	static const struct gpu_node any = { "/dev/dri/renderD128", 0 };
 	const bool software = o->software || !o->num_nodes;
@@ -118,19 +122,20 @@ static int start_server(const struct options *o, int sock, struct error **err)
 					 .count = o->num_nodes ? o->num_nodes : 1,
 					 .annotation = software ? "software" : NULL };
 	struct gpu_choice choice;
-	const struct gpu_jail jail = { .choice = &choice, .server_fd = sock,
+	const struct gpu_jail jail = { .choice = &choice, .server_fd = sock, .watch_fd = watch,
 				       .log_fd = STDERR_FILENO, .cgroup_fd = -1,
 				       .server = o->server, .layer = o->layer };
 	int r;
 
 	if (gpu_select(&req, "", &choice, err) < 0)
 		return -1;
-	r = gpu_render_server_spawn(&jail, &end.server, err);
+	r = gpu_render_server_spawn(&jail, &end.jail, err);
 	gpu_choice_release(&choice);
 	return r;
 }
 
-static int start_worker(const struct options *o, int sock, int server, struct error **err)
+static int start_worker(const struct options *o, int sock, int server, int watch,
+			struct error **err)
 {
 	const char *program = o->worker ? o->worker : LIBEXECDIR "/krun-gpu-gpu";
 	char window[48];
@@ -141,12 +146,13 @@ static int start_worker(const struct options *o, int sock, int server, struct er
 		return error_set(err, errno, "cannot fork");
 	if (end.worker)
 		return 0;
-	/* 3 and 4 may be either of the two now. */
-	sock = fcntl(sock, F_DUPFD, 5);
-	server = fcntl(server, F_DUPFD, 5);
-	if (dup2(sock, 3) == 3 && dup2(server, 4) == 4)
-		execl(program, program, "--vhost-user-fd=3", "--render-server-fd=4", window,
-		      "--timeout=5", o->verbose ? "--log-level=debug" : "--log-level=warning",
+	/* 3 to 5 may be any of the three now. */
+	sock = fcntl(sock, F_DUPFD, 6);
+	server = fcntl(server, F_DUPFD, 6);
+	watch = fcntl(watch, F_DUPFD, 6);
+	if (dup2(sock, 3) == 3 && dup2(server, 4) == 4 && dup2(watch, 5) == 5)
+		execl(program, program, "--vhost-user-fd=3", "--render-server-fd=4",
+		      "--watch-fd=5", window, o->verbose ? "--log-level=debug" : "--log-level=warning",
 		      (char *)NULL);
 	perror(program);
 	_exit(127);
@@ -154,18 +160,25 @@ static int start_worker(const struct options *o, int sock, int server, struct er
 
 static int start_device(const struct options *o, struct error **err)
 {
-	int server[2], sock[2];
+	int server[2], sock[2], watch[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, server) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, watch) < 0 ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock) < 0)
 		return error_set(err, errno, "cannot make a socket pair");
-	if (start_server(o, server[1], err) < 0 ||
-	    start_worker(o, sock[1], server[0], err) < 0)
+	if (start_server(o, server[1], watch[1], err) < 0 ||
+	    start_worker(o, sock[1], server[0], watch[0], err) < 0)
 		return -1;
 	close(server[0]);
 	close(server[1]);
+	close(watch[0]);
+	close(watch[1]);
 	close(sock[1]);
-	return vtest_front_start(&end.fe, sock[0], o->window, err);
+	if (vtest_front_start(&end.fe, sock[0], o->window, err) < 0)
+		return -1;
+	if (o->record)
+		end.fe.record = fopen(o->record, "we");
+	return o->record && !end.fe.record ? error_set(err, errno, "cannot write %s", o->record) : 0;
 }
 
 static int start_listening(struct error **err)
@@ -231,7 +244,7 @@ static int run_command(const struct options *o, struct error **err)
 	setenv("VN_DEBUG", "vtest", 1);
 	setenv("VTEST_SOCKET_NAME", end.path, 1);
 	set_pid("KRUN_GPU_WORKER_PID", end.worker);
-	set_pid("KRUN_GPU_RENDER_SERVER_PID", end.server);
+	set_pid("KRUN_GPU_RENDER_SERVER_PID", jail_child(end.jail));
 	end.command = fork();
 	if (end.command < 0)
 		return error_set(err, errno, "cannot fork");
@@ -296,9 +309,13 @@ static int finish(const struct options *o, int code)
 	if (o->verbose)
 		print_counts();
 	vtest_front_stop(&end.fe);
+	if (end.fe.record && fclose(end.fe.record)) {
+		log_error("cannot write %s", o->record);
+		code = 125;
+	}
 	r = wait_end("the worker", end.worker, 0);
 	/* When its socket is closed it ends with whatever its version thinks right. */
-	if (wait_end("the render server", end.server, -1) < 0)
+	if (wait_end("the render server", end.jail, -1) < 0)
 		r = -1;
 	return code || r == 0 ? code : 125;
 }

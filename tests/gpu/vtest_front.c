@@ -154,10 +154,31 @@ static int serve_backend(struct vtest_front *fe)
 	return vhu_msg_send(fe->backend, &msg, -1);
 }
 
+/* With the lock held. A stream is a line for each command, and one for each answer's type. */
+static void record_command(struct vtest_front *fe, uint64_t number, const uint8_t *req, size_t len)
+{
+	if (!fe->record)
+		return;
+	fprintf(fe->record, "> %llu ", (unsigned long long)number);
+	for (size_t i = 0; i < len; i++)
+		fprintf(fe->record, "%02x", req[i]);
+	fputc('\n', fe->record);
+}
+
+static void record_answer(struct vtest_front *fe, uint64_t number, const void *resp)
+{
+	pthread_mutex_lock(&fe->lock);
+	if (fe->record)
+		fprintf(fe->record, "< %llu %#x\n", (unsigned long long)number,
+			resp ? ((const struct virtio_gpu_ctrl_hdr *)resp)->type : 0);
+	pthread_mutex_unlock(&fe->lock);
+}
+
 static void finish(struct vtest_front *fe, unsigned int slot, uint32_t len)
 {
 	struct vtest_slot *s = &fe->slots[slot];
 
+	record_answer(fe, s->number, len ? fe->ram + SLOT(slot) + SLOT_RESPONSE : NULL);
 	s->done(s->data, len ? fe->ram + SLOT(slot) + SLOT_RESPONSE : NULL, len);
 	pthread_mutex_lock(&fe->lock);
 	s->busy = false;
@@ -302,12 +323,12 @@ void vtest_front_post(struct vtest_front *fe, const void *req, size_t len, const
 	if (slot >= 0) {
 		uint8_t *to = fe->ram + SLOT(slot);
 
-		fe->slots[slot] = (struct vtest_slot){ true, done, data };
+		fe->slots[slot] = (struct vtest_slot){ true, ++fe->commands, done, data };
 		memcpy(to, req, len);
 		if (extra_len)
 			memcpy(to + len, extra, extra_len);
+		record_command(fe, fe->commands, to, len + extra_len);
 		make_available(fe, (unsigned int)slot, len + extra_len);
-		fe->commands++;
 	}
 	pthread_mutex_unlock(&fe->lock);
 	if (slot < 0)

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct error;
 
@@ -25,6 +26,7 @@ typedef void (*vtest_done)(void *data, const void *resp, uint32_t len);
 
 struct vtest_slot {
 	bool busy;
+	uint64_t number; /* of the command, from 1 on */
 	vtest_done done;
 	void *data;
 };
@@ -50,6 +52,7 @@ struct vtest_front {
 	uint64_t contexts; /* bit per id in use, bit 0 for id 1 */
 	bool lost;	   /* the worker has gone */
 	uint64_t commands, interrupts;
+	FILE *record; /* borrowed: where commands and answers are written; NULL: nowhere */
 	uint64_t messages[VTEST_MESSAGES]; /* of applications, by the protocol's numbers */
 };
 

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "gpu_frontend.h"
 #include "gpu_jail.h"
+#include "tests/gpu/jail_child.h"
 #include "gpu_select.h"
 #include "unit.h"
 #include "vmm/workers/gpu_device.h"
@@ -38,6 +39,9 @@ static struct rig {
 static void worker_in_process(int sock, int server)
 {
 	static struct gpu_device dev;
+	const struct gpu_watchdog_config watch = { .server_sock = server, .watch_sock = -1,
+						   .timeout_s = 5, .waiting = gpu_device_waiting,
+						   .data = &dev };
 	struct error *err = NULL;
 	struct vhu *vhu;
 	int r;
@@ -47,7 +51,7 @@ static void worker_in_process(int sock, int server)
 	gpu_device_init(&dev, GPU_FRONTEND_WINDOW, MAX_BYTES);
 	vhu = vhu_create(sock, &gpu_device_ops, &dev, &err);
 	gpu_device_set_vhu(&dev, vhu);
-	if (!vhu || gpu_renderer_init(server, 5, gpu_device_fence_passed, &dev, &err) < 0 ||
+	if (!vhu || gpu_renderer_init(&watch, gpu_device_fence_passed, &dev, &err) < 0 ||
 	    gpu_device_load_capset(&dev) < 0) {
 		log_error("%s", error_msg(err));
 		exit(1);
@@ -96,7 +100,8 @@ static int start(void **state)
 	const struct gpu_node node = { "/dev/dri/renderD128", 0 };
 	const struct gpu_request req = { .nodes = &node, .count = 1, .annotation = "software" };
 	/* No Vulkan instance is made here, so any directory will do as the layer's. */
-	struct gpu_jail jail = { .log_fd = STDERR_FILENO, .cgroup_fd = -1, .layer = "/usr/share" };
+	struct gpu_jail jail = { .watch_fd = -1, .log_fd = STDERR_FILENO, .cgroup_fd = -1,
+				 .layer = "/usr/share" };
 	struct error *err = NULL;
 	struct gpu_choice choice;
 	int server[2], sock[2];
@@ -517,9 +522,9 @@ static void test_server_hangs(void **state)
 {
 	(void)state;
 	assert_int_equal(create_context(1), VIRTIO_GPU_RESP_OK_NODATA);
-	assert_int_equal(kill(rig.server, SIGSTOP), 0);
+	assert_int_equal(kill(jail_child(rig.server), SIGSTOP), 0);
 	assert_int_equal(create_context(2), VIRTIO_GPU_RESP_ERR_UNSPEC);
-	assert_int_equal(kill(rig.server, SIGCONT), 0);
+	assert_int_equal(kill(jail_child(rig.server), SIGCONT), 0);
 	assert_int_equal(destroy_context(1), VIRTIO_GPU_RESP_OK_NODATA);
 }
 
@@ -527,7 +532,7 @@ static void test_server_hangs(void **state)
 static void test_server_dies(void **state)
 {
 	(void)state;
-	kill(rig.server, SIGKILL);
+	kill(jail_child(rig.server), SIGKILL);
 	assert_int_equal(create_context(3), VIRTIO_GPU_RESP_ERR_UNSPEC);
 	assert_int_equal(create_blob(3, 1, PAGE), VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID);
 }

@@ -49,9 +49,11 @@ int gpu_context_create(struct gpu_contexts *contexts, uint32_t id, const char *n
 	ctx->serial = ++contexts->last_serial;
 	ctx->dead = false;
 	ctx->dev = contexts->dev;
+	contexts->alive++;
 	if (ctx->renderer.sock >= 0 &&
 	    vhu_watch_fd(contexts->vhu, ctx->renderer.sock, contexts->lost, ctx) < 0) {
 		gpu_renderer_context_destroy(&ctx->renderer);
+		contexts->alive--;
 		ctx->id = 0;
 		return -ENOSPC;
 	}
@@ -64,6 +66,7 @@ static void gpu_context_end_renderer(struct gpu_contexts *contexts, struct gpu_c
 		vhu_unwatch_fd(contexts->vhu, ctx->renderer.sock);
 	gpu_renderer_context_destroy(&ctx->renderer);
 	ctx->dead = true;
+	contexts->alive--;
 }
 
 void gpu_context_kill(struct gpu_contexts *contexts, struct gpu_context *ctx)

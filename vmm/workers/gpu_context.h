@@ -24,6 +24,7 @@ struct gpu_context {
 struct gpu_contexts {
 	struct gpu_context table[GPU_MAX_CONTEXTS];
 	uint64_t last_serial;
+	unsigned int alive;
 	struct gpu_device *dev;	  /* borrowed; what a context points to */
 	struct vhu *vhu;	  /* borrowed; watches the contexts' sockets */
 	void (*lost)(void *data); /* a context's process has ended; data: the context */

@@ -24,6 +24,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/log.h"
 
@@ -46,6 +47,19 @@ void gpu_device_init(struct gpu_device *dev, uint64_t window, uint64_t max_bytes
 	gpu_fences_init(&dev->fences);
 	pthread_mutex_init(&dev->push_lock, NULL);
 	dev->resources.max_bytes = max_bytes;
+	dev->stats = &dev->own_stats;
+}
+
+int gpu_device_share_stats(struct gpu_device *dev, int file)
+{
+	void *map = mmap(NULL, GPU_STATS_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+
+	if (map == MAP_FAILED)
+		return -errno;
+	dev->stats = map;
+	dev->stats->blob_bytes_max = dev->resources.max_bytes;
+	__atomic_store_n(&dev->stats->version, GPU_STATS_VERSION, __ATOMIC_RELEASE);
+	return 0;
 }
 
 void gpu_device_set_vhu(struct gpu_device *dev, struct vhu *vhu)
@@ -153,6 +167,7 @@ static uint32_t gpu_cmd_submit(struct gpu_device *dev, struct gpu_command *cmd)
 		return VIRTIO_GPU_RESP_ERR_UNSPEC;
 	if (size % 4 || size > sizeof(dev->submit) || chain_readable(cmd->chain) < size)
 		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	dev->stats->submissions++;
 	/* An empty submission carries a fence. */
 	if (!size)
 		return VIRTIO_GPU_RESP_OK_NODATA;
@@ -224,6 +239,17 @@ static uint32_t gpu_respond(struct gpu_command *cmd, uint32_t status)
 	return (uint32_t)chain_write(cmd->chain, &cmd->resp, cmd->resp_len);
 }
 
+static void gpu_count(struct gpu_device *dev)
+{
+	struct gpu_stats *s = dev->stats;
+
+	__atomic_store_n(&s->contexts, dev->contexts.alive, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->blobs, dev->resources.count, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->blob_bytes, dev->resources.bytes, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->fences_total, dev->fences.last_number, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->fences, gpu_fence_outstanding(&dev->fences), __ATOMIC_RELAXED);
+}
+
 /* Has the chain wait for its ring; false when it is to go back now. */
 static bool gpu_defer(struct gpu_device *dev, const struct gpu_command *cmd, uint32_t len)
 {
@@ -253,6 +279,7 @@ static void gpu_handle_control(struct gpu_device *dev)
 	if (chain_read(&dev->chain, &cmd.req.hdr, sizeof(cmd.req.hdr)) == sizeof(cmd.req.hdr))
 		status = gpu_execute(dev, &cmd);
 	len = gpu_respond(&cmd, status);
+	dev->stats->commands++;
 	if (gpu_defer(dev, &cmd, len))
 		return;
 	pthread_mutex_lock(&dev->push_lock);
@@ -270,11 +297,13 @@ static void gpu_push_passed(struct gpu_device *dev)
 		vhu_push(dev->vhu, GPU_QUEUE_CONTROL, fence->head, fence->len);
 		free(fence);
 	}
+	__atomic_store_n(&dev->stats->fences, gpu_fence_outstanding(&dev->fences), __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&dev->push_lock);
 }
 
 void gpu_device_context_failed(struct gpu_device *dev, struct gpu_context *ctx)
 {
+	dev->stats->contexts_lost += !ctx->dead;
 	gpu_context_kill(&dev->contexts, ctx);
 	gpu_fence_pass_context(&dev->fences, ctx->id);
 	/* Pushed later: the caller may be in the middle of a chain. */
@@ -287,6 +316,13 @@ void gpu_device_fence_passed(void *data, uint32_t ctx, uint32_t ring, uint64_t n
 
 	gpu_fence_pass(&dev->fences, ctx, ring, number);
 	gpu_push_passed(dev);
+}
+
+bool gpu_device_waiting(void *data)
+{
+	const struct gpu_device *dev = data;
+
+	return gpu_fence_waiting(&dev->fences);
 }
 
 /*
@@ -318,6 +354,7 @@ static void gpu_queue_kick(void *data, struct vhu *vhu, unsigned int index)
 	if (r < 0)
 		vhu_queue_broken(vhu, index, "malformed descriptor chain");
 	gpu_push_passed(dev);
+	gpu_count(dev);
 }
 
 static void gpu_queue_stop(void *data, struct vhu *vhu, unsigned int index)
@@ -339,6 +376,7 @@ static void gpu_woken(void *data, struct vhu *vhu)
 	(void)vhu;
 	gpu_push_passed(dev);
 	gpu_reset(dev);
+	gpu_count(dev);
 }
 
 const struct vhu_ops gpu_device_ops = {

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/gpu_stats_proto.h"
 #include "vmm/workers/gpu_context.h"
 #include "vmm/workers/gpu_fence.h"
 #include "vmm/workers/gpu_resource.h"
@@ -31,6 +32,8 @@ struct gpu_device {
 	struct gpu_window window;
 	struct gpu_fences fences;
 	pthread_mutex_t push_lock; /* of the control queue's used ring; taken before fences.lock */
+	struct gpu_stats *stats; /* what the host may see of it; own_stats unless shared */
+	struct gpu_stats own_stats;
 	uint32_t capset_version;
 	uint32_t capset_size;
 	uint8_t capset[GPU_CAPSET_MAX];
@@ -76,11 +79,17 @@ void gpu_device_init(struct gpu_device *dev, uint64_t window, uint64_t max_bytes
 void gpu_device_set_vhu(struct gpu_device *dev, struct vhu *vhu);
 void gpu_device_release(struct gpu_device *dev);
 
+/** gpu_device_share_stats() - count in @file, of GPU_STATS_SIZE bytes, from now on; 0 or -errno */
+int gpu_device_share_stats(struct gpu_device *dev, int file);
+
 /** gpu_device_load_capset() - from the renderer; -1 when it serves no Venus */
 int gpu_device_load_capset(struct gpu_device *dev);
 
 /** gpu_device_fence_passed() - the renderer's callback, on any thread; @data: the device */
 void gpu_device_fence_passed(void *data, uint32_t ctx, uint32_t ring, uint64_t number);
+
+/** gpu_device_waiting() - whether the guest waits for a fence; for the watchdog */
+bool gpu_device_waiting(void *data);
 
 extern const struct vhu_ops gpu_device_ops;
 

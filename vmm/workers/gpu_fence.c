@@ -32,6 +32,7 @@ uint64_t gpu_fence_add(struct gpu_fences *fences, uint32_t ctx, uint32_t ring, u
 	pthread_mutex_lock(&fences->lock);
 	*fences->tail = fence;
 	fences->tail = &fence->next;
+	fences->outstanding++;
 	pthread_mutex_unlock(&fences->lock);
 	return fence->number;
 }
@@ -62,6 +63,16 @@ void gpu_fence_pass_all(struct gpu_fences *fences)
 	pthread_mutex_unlock(&fences->lock);
 }
 
+bool gpu_fence_waiting(const struct gpu_fences *fences)
+{
+	return __atomic_load_n(&fences->pending, __ATOMIC_RELAXED);
+}
+
+uint64_t gpu_fence_outstanding(const struct gpu_fences *fences)
+{
+	return __atomic_load_n(&fences->outstanding, __ATOMIC_RELAXED);
+}
+
 struct gpu_fence *gpu_fence_take_passed(struct gpu_fences *fences)
 {
 	struct gpu_fence **at, *found;
@@ -74,6 +85,7 @@ struct gpu_fence *gpu_fence_take_passed(struct gpu_fences *fences)
 		*at = found->next;
 		if (fences->tail == &found->next)
 			fences->tail = at;
+		fences->outstanding--;
 	}
 	pthread_mutex_unlock(&fences->lock);
 	return found;

@@ -26,6 +26,7 @@ struct gpu_fences {
 	struct gpu_fence *pending; /* owned, oldest first */
 	struct gpu_fence **tail;
 	uint64_t last_number;
+	uint64_t outstanding;
 };
 
 void gpu_fences_init(struct gpu_fences *fences);
@@ -43,6 +44,12 @@ void gpu_fence_pass_context(struct gpu_fences *fences, uint32_t ctx);
 
 /** gpu_fence_pass_all() - the queue is about to stop */
 void gpu_fence_pass_all(struct gpu_fences *fences);
+
+/** gpu_fence_waiting() - whether any has not passed; from any thread or signal handler */
+bool gpu_fence_waiting(const struct gpu_fences *fences);
+
+/** gpu_fence_outstanding() - how many; from any thread */
+uint64_t gpu_fence_outstanding(const struct gpu_fences *fences);
 
 /** gpu_fence_take_passed() - off the list, oldest first; the caller frees it; NULL: none */
 struct gpu_fence *gpu_fence_take_passed(struct gpu_fences *fences);

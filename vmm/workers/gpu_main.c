@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -20,6 +21,8 @@
 struct gpu_options {
 	int vhost_user_fd;
 	int render_server_fd;
+	int watch_fd;
+	int stats_fd;
 	uint64_t window;
 	uint64_t max_bytes;
 	unsigned int timeout_s;
@@ -28,9 +31,10 @@ struct gpu_options {
 };
 
 static const char usage[] =
-	"usage: krun-gpu-gpu --vhost-user-fd=N --render-server-fd=N [--window=BYTES]\n"
-	"                    [--max-bytes=BYTES] [--timeout=SECONDS] [--log-level=LEVEL]\n"
-	"                    [--log-format=text|json]\n"
+	"usage: krun-gpu-gpu --vhost-user-fd=N --render-server-fd=N [--watch-fd=N]\n"
+	"                    [--stats-fd=N] [--window=BYTES] [--max-bytes=BYTES]\n"
+	"                    [--timeout=SECONDS]\n"
+	"                    [--log-level=LEVEL] [--log-format=text|json]\n"
 	"Started by krun-gpu. The log goes to standard error.\n";
 
 static int parse_number(const char *option, const char *text, uint64_t min, uint64_t max,
@@ -68,6 +72,8 @@ static int parse_options(struct gpu_options *o, int argc, char **argv, struct er
 	static const struct option longs[] = {
 		{ "vhost-user-fd", required_argument, NULL, 'v' },
 		{ "render-server-fd", required_argument, NULL, 'r' },
+		{ "watch-fd", required_argument, NULL, 'W' },
+		{ "stats-fd", required_argument, NULL, 's' },
 		{ "window", required_argument, NULL, 'w' },
 		{ "max-bytes", required_argument, NULL, 'm' },
 		{ "timeout", required_argument, NULL, 't' },
@@ -94,6 +100,10 @@ static int parse_options(struct gpu_options *o, int argc, char **argv, struct er
 			o->vhost_user_fd = (int)n;
 		else if (c == 'r')
 			o->render_server_fd = (int)n;
+		else if (c == 'W')
+			o->watch_fd = (int)n;
+		else if (c == 's')
+			o->stats_fd = (int)n;
 		else if (c == 'w')
 			o->window = n;
 		else if (c == 'm')
@@ -106,12 +116,17 @@ static int parse_options(struct gpu_options *o, int argc, char **argv, struct er
 	return 0;
 }
 
-/* Keeps the two sockets, and has nothing else pass to whatever might come after. */
+/* Keeps the sockets, and has nothing else pass to whatever might come after. */
 static int close_others(const struct gpu_options *o, struct error **err)
 {
-	int keep[] = { o->vhost_user_fd, o->render_server_fd };
+	int keep[4] = { o->vhost_user_fd, o->render_server_fd };
+	size_t n = 2;
 
-	if (fd_keep_only(keep, 2) < 0 || fd_set_cloexec(o->vhost_user_fd, true) < 0 ||
+	if (o->watch_fd >= 0)
+		keep[n++] = o->watch_fd;
+	if (o->stats_fd >= 0)
+		keep[n++] = o->stats_fd;
+	if (fd_keep_only(keep, n) < 0 || fd_set_cloexec(o->vhost_user_fd, true) < 0 ||
 	    fd_set_cloexec(o->render_server_fd, true) < 0)
 		return error_set(err, EBADF, "--vhost-user-fd and --render-server-fd must be open");
 	return 0;
@@ -131,18 +146,27 @@ static void prepare_library(void)
 static int serve(const struct gpu_options *o, struct error **err)
 {
 	static struct gpu_device dev;
+	const struct gpu_watchdog_config watch = { .server_sock = o->render_server_fd,
+						   .watch_sock = o->watch_fd,
+						   .timeout_s = o->timeout_s,
+						   .waiting = gpu_device_waiting, .data = &dev };
 	struct vhu *vhu;
 	int r;
 
 	if (close_others(o, err) < 0 || gpu_sandbox_enter_namespaces(err) < 0)
 		return -1;
 	gpu_device_init(&dev, o->window, o->max_bytes);
+	if (o->stats_fd >= 0) {
+		r = gpu_device_share_stats(&dev, o->stats_fd);
+		if (r < 0)
+			return error_set(err, -r, "--stats-fd: cannot map it");
+		close(o->stats_fd);
+	}
 	vhu = vhu_create(o->vhost_user_fd, &gpu_device_ops, &dev, err);
 	if (!vhu)
 		return -1;
 	gpu_device_set_vhu(&dev, vhu);
-	if (gpu_renderer_init(o->render_server_fd, o->timeout_s, gpu_device_fence_passed, &dev,
-			      err) < 0)
+	if (gpu_renderer_init(&watch, gpu_device_fence_passed, &dev, err) < 0)
 		return -1;
 	if (gpu_device_load_capset(&dev) < 0)
 		return error_set(err, 0, "virglrenderer was built without Venus");
@@ -160,9 +184,11 @@ int main(int argc, char **argv)
 	struct gpu_options o = {
 		.vhost_user_fd = -1,
 		.render_server_fd = -1,
+		.watch_fd = -1,
+		.stats_fd = -1,
 		.window = 8ull << 30,
 		.max_bytes = 64ull << 30,
-		.timeout_s = 20,
+		.timeout_s = 60,
 		.log_level = LOG_LEVEL_WARNING,
 	};
 	cleanup_error struct error *err = NULL;

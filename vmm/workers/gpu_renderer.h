@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vmm/workers/gpu_watchdog.h"
+
 struct error;
 
 enum gpu_fd_type { GPU_FD_DMABUF, GPU_FD_SHM, GPU_FD_OPAQUE };
@@ -23,12 +25,11 @@ struct gpu_renderer_context {
 
 /**
  * gpu_renderer_init() - connect the library to a render server
- * @server_fd: connected SOCK_SEQPACKET socket; the library's from now on
- * @timeout_s: how long one call may take before its context, or the server, is cut off
- * @retired:   a fence and all before it on its ring have passed; called on other threads, with a
- *             lock of the library held: it must not call back nor wait
+ * @watch:   its server_sock, a connected SOCK_SEQPACKET socket, is the library's from now on
+ * @retired: a fence and all before it on its ring have passed; called on other threads, with a
+ *           lock of the library held: it must not call back nor wait
  */
-int gpu_renderer_init(int server_fd, unsigned int timeout_s,
+int gpu_renderer_init(const struct gpu_watchdog_config *watch,
 		      void (*retired)(void *data, uint32_t ctx, uint32_t ring, uint64_t fence),
 		      void *data, struct error **err);
 

@@ -69,7 +69,7 @@ static const struct sandbox_rule gpu_syscalls[] = {
 	{ .syscall = "exit", .why = "thread end" },
 	{ .syscall = "exit_group", .why = "the end" },
 	/* Time, signals, random numbers. */
-	{ .syscall = "timer_settime", .why = "the watchdog, around each call" },
+	{ .syscall = "timer_settime", .why = "the watchdog, while there is work" },
 	{ .syscall = "clock_gettime", .why = "log times, where the vDSO cannot tell" },
 	{ .syscall = "clock_nanosleep", .why = "the library's waits" },
 	{ .syscall = "sched_yield", .why = "the library's short waits" },
