@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef TESTS_UNIT_FAKE_RENDERER_H
+#define TESTS_UNIT_FAKE_RENDERER_H
+
+/*
+ * vmm/workers/gpu_renderer.h without virglrenderer: writes down what it is asked, a line each, gives
+ * blobs that are memory files, and has fences pass on a thread of its own, in the order of their
+ * rings. What the worker must not do to the library ends the process.
+ */
+
+#include <stdint.h>
+#include <stdio.h>
+
+/** fake_renderer_init() - @log: gets the lines; @retired: as gpu_renderer_init() has it */
+void fake_renderer_init(FILE *log, void (*retired)(void *data, uint32_t ctx, uint32_t ring,
+						   uint64_t fence), void *data);
+/** fake_renderer_finish() - its thread has ended, the log is whole, and nothing was left behind */
+void fake_renderer_finish(void);
+
+#endif
