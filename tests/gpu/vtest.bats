@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Mesa's Venus driver against our worker, the jailed render server and the Vulkan layer, over
-# lavapipe, with no virtual machine: vtest_end. BUILD is the build directory; runs as root where the
-# project was built.
+# lavapipe, with no virtual machine: vtest_end. BUILD is the build directory, EGL where the packages of
+# `egl --packages` are unpacked; runs as root where the project was built.
 
 setup_file() {
 	export layer=$BATS_FILE_TMPDIR/layer
