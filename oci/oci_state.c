@@ -50,6 +50,8 @@ static char *state_render(const struct oci_state *s)
 	json_out_string(&out, "owner", s->owner);
 	if (s->cgroup)
 		json_out_string(&out, "cgroup", s->cgroup);
+	if (s->gpu_driver)
+		json_out_string(&out, "gpuDriver", s->gpu_driver);
 	json_out_int(&out, "vcpus", s->vcpus);
 	json_out_int(&out, "ram", (long long)s->ram);
 	json_out_int(&out, "room", (long long)s->room);
@@ -125,6 +127,7 @@ static int state_parse(const struct json *obj, struct oci_state *s, struct error
 	    json_string(obj, "created", a, &s->created, err) < 0 ||
 	    json_string(obj, "owner", a, &s->owner, err) < 0 ||
 	    json_string(obj, "cgroup", a, &s->cgroup, err) < 0 ||
+	    json_string(obj, "gpuDriver", a, &s->gpu_driver, err) < 0 ||
 	    json_u32(obj, "vcpus", &s->vcpus, err) < 0 ||
 	    json_u64(obj, "ram", &s->ram, err) < 0 || json_u64(obj, "room", &s->room, err) < 0)
 		return -1;

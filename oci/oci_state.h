@@ -51,6 +51,7 @@ struct oci_state {
 	uint64_t ram;  /* bytes of the microVM */
 	uint32_t vcpus;
 	uint64_t room; /* bytes that the host's processes may have beside the microVM */
+	char *gpu_driver; /* path in the container of the driver's manifest that it was offered */
 	enum oci_status status;
 	struct process_ref vmm;
 	struct process_ref workers[OCI_STATE_WORKERS_MAX];

@@ -24,6 +24,7 @@
 #include "console.h"
 #include "container.h"
 #include "control_client.h"
+#include "driver_bundle.h"
 #include "exec_options.h"
 #include "launch_guest.h"
 #include "relay.h"
@@ -223,6 +224,8 @@ static int exec_in(const struct exec_options *o, struct container *c, struct err
 	int code;
 
 	if (exec_options_process(o, &c->spec, &process, err) < 0 ||
+	    (c->state.gpu_driver &&
+	     driver_bundle_set_env(c->state.gpu_driver, &c->spec.arena, &process, err) < 0) ||
 	    exec_open_terminal(o, &process, &master, &slave, err) < 0)
 		return -1;
 	/* Signals that come from here on are the process's. */

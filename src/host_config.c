@@ -20,6 +20,7 @@ static const struct {
 	{ "kernel", HOST_KEY_PATH, offsetof(struct host_config, kernel) },
 	{ "kernel-options", HOST_KEY_TEXT, offsetof(struct host_config, kernel_options) },
 	{ "fs-server", HOST_KEY_PATH, offsetof(struct host_config, fs_server) },
+	{ "driver-bundle", HOST_KEY_PATH, offsetof(struct host_config, driver_bundle) },
 	{ "render-server", HOST_KEY_PATH, offsetof(struct host_config, render_server) },
 	{ "guest-console", HOST_KEY_BOOL, offsetof(struct host_config, guest_console) },
 	{ "software-gpu", HOST_KEY_BOOL, offsetof(struct host_config, software_gpu) },

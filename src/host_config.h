@@ -21,6 +21,7 @@ struct host_config {
 	const char *kernel_options; /* added to the guest kernel's command line; NULL: none */
 	const char *fs_server;	 /* a virtiofsd to use instead of krun-gpu-fs; NULL: ours */
 	const char *render_server; /* virgl_render_server; NULL: where virglrenderer installs it */
+	const char *driver_bundle; /* drivers to offer to images without; NULL: the installed ones */
 	bool guest_console;	 /* keep the guest kernel's console in ROOT/ID/console.log */
 	bool software_gpu;	 /* a GPU may be lavapipe */
 };

@@ -31,6 +31,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "driver_bundle.h"
 #include "launch_internal.h"
 #include "launch_net.h"
 #include "spawn.h"
@@ -104,11 +105,32 @@ static int open_netns(struct launch *l, struct error **err)
 	return l->netns < 0 ? error_set(err, errno, "linux.namespaces: %s", ns->path) : 0;
 }
 
+/* What the guest comes to be; once more when a driver was added to it. */
+static int plan_guest(struct launch *l, struct error **err)
+{
+	struct oci_state *s = &l->c.state;
+	const char *dir = l->app->host.driver_bundle;
+
+	if (launch_plan(&l->c.spec, s->bundle, &l->c.spec.arena, &l->plan, err) < 0)
+		return -1;
+	if (!l->plan.gpu)
+		return 0;
+	if (driver_bundle_offer(dir ? dir : DATADIR "/driver-bundle", s->rootfs, &l->c.spec,
+				&s->gpu_driver, err) < 0)
+		return -1;
+	if (!s->gpu_driver)
+		return 0;
+	if (l->c.spec.has_process &&
+	    driver_bundle_set_env(s->gpu_driver, &l->c.spec.arena, &l->c.spec.process, err) < 0)
+		return -1;
+	return launch_plan(&l->c.spec, s->bundle, &l->c.spec.arena, &l->plan, err);
+}
+
 /* Nothing of this is left behind when it fails. */
 static int prepare(struct launch *l, struct error **err)
 {
 	if (oci_id_check(l->opts->id, err) < 0 || load_bundle(l, err) < 0 ||
-	    launch_plan(&l->c.spec, l->c.state.bundle, &l->c.spec.arena, &l->plan, err) < 0 ||
+	    plan_guest(l, err) < 0 ||
 	    launch_size(&l->c.spec, l->plan.gpu, &l->size, err) < 0 ||
 	    launch_vmm_open(l, err) < 0 || launch_gpu_choose(l, err) < 0 || open_netns(l, err) < 0)
 		return -1;

@@ -66,6 +66,70 @@ load helpers
 	[ "$output" = "CapEff: 0000000000000000 NoNewPrivs: 1 Seccomp: 2 own-net" ]
 }
 
+@test "an image without a driver is offered one, which exec'd processes have too" {
+	LIMIT=600 run host '
+		lib=usr/lib/x86_64-linux-gnu
+		mkdir -p /root/bare
+		mount -t tmpfs tmpfs /root/bare
+		mkdir /root/bare/upper /root/bare/work /root/bare/root
+		mount -t overlay -o "lowerdir=$(podman image mount demo),upperdir=/root/bare/upper,workdir=/root/bare/work" \
+			overlay /root/bare/root
+		cd /root/bare/root
+		rm -r usr/share/vulkan $lib/libvulkan_virtio.so $lib/libdrm.so* $lib/libxcb-{dri3,present,sync}*
+		cd /
+		kp run -d --name bare --network none --device /dev/dri --rootfs /root/bare/root \
+			sh -c "vulkaninfo --summary; sleep 1000" > /dev/null
+		podman exec bare vulkaninfo --summary | grep deviceName
+		podman exec bare sh -c "touch /dev/krun-gpu/x || echo read-only"
+		podman logs bare | grep deviceName
+		podman rm -f -t 0 bare > /dev/null
+		[ ! -e /root/bare/upper/dev/krun-gpu ] && echo untouched
+		kprun --device /dev/dri --rootfs /root/bare/root --env VK_DRIVER_FILES=/none \
+			sh -c "ls /dev/krun-gpu" || echo left alone
+		umount /root/bare/root /root/bare
+		podman image unmount demo > /dev/null'
+	[ "$status" -eq 0 ]
+	[ "$(grep -c "Virtio-GPU Venus (llvmpipe" <<< "$output")" -eq 2 ]
+	[[ $output == *read-only*untouched*"left alone"* ]]
+}
+
+@test "images with another C library are told so, and run" {
+	LIMIT=200 run host '
+		new_bundle /root/musl cat /proc/1/comm
+		with_gpu /root/musl
+		mkdir /root/musl/rootfs/lib
+		cp /bin/busybox /root/musl/rootfs/lib/ld-musl-x86_64.so.1
+		krun-gpu run -b /root/musl musl
+		rm -r /root/musl'
+	[ "$status" -eq 0 ]
+	[[ $output == *"no Vulkan driver for the GPU, and there is none to offer to an image with musl"* ]]
+}
+
+@test "stats says what the GPU does" {
+	LIMIT=400 run host '
+		cp "$e2e"/compute /root/compute
+		kp run -d --name counted --network none --device /dev/dri \
+			-v /root/compute:/compute:ro demo sh -c "/compute 1; sleep 1000" > /dev/null
+		id=$(podman inspect -f "{{.Id}}" counted)
+		until_true 200 grep -q "^ok" <(podman logs -f counted)
+		podman exec -d counted sh -c "while /compute 8; do :; done"
+		until_true 100 sh -c "krun-gpu stats -n -f json $id | jq -e \".gpu.contexts == 1 and
+			.gpu.blobs.count > 3 and .gpu.blobs.bytes > 8388608\""
+		krun-gpu stats --no-stream "$id"
+		podman rm -f -t 0 counted > /dev/null
+		krun-gpu stats "$id" || echo ended'
+	[ "$status" -eq 0 ]
+	[[ $output == *"GPU time "*"s (processor)"*"contexts  "*"fences  "*ended* ]]
+}
+
+@test "OpenGL through Zink draws a triangle" {
+	LIMIT=600 run host '
+		kprun --device /dev/dri -v /usr:/usr:ro -v "$e2e":/e2e:ro demo \
+			/e2e/egl.sh /e2e/egl /e2e/opengl'
+	[ "$status" -eq 0 ]
+	[[ $output == *"ok zink Vulkan 1.3(Virtio-GPU Venus (llvmpipe"* ]]
+}
+
 @test "no Vulkan driver for the node, and software not allowed: one sentence, nothing left" {
 	run host '
 		snapshot | sort > /root/before
