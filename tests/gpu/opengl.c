@@ -40,7 +40,7 @@
 
 typedef void *handle;
 
-static void fail(const char *what)
+static void __attribute__((noreturn)) fail(const char *what)
 {
 	fprintf(stderr, "opengl: %s\n", what);
 	exit(1);
@@ -80,7 +80,7 @@ static void open_context(void)
 	FN(egl, handle, eglCreateContext, (handle, handle, handle, const int *));
 	FN(egl, unsigned int, eglMakeCurrent, (handle, handle, handle, handle));
 	handle display = eglGetPlatformDisplay(EGL_PLATFORM_SURFACELESS_MESA, NULL, NULL);
-	handle config, context;
+	handle config = NULL, context;
 	int count = 0;
 
 	if (!display || !eglInitialize(display, NULL, NULL))
