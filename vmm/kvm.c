@@ -57,6 +57,7 @@ static int check_caps(struct kvm *kvm, struct error **err)
 					 "this host's KVM lacks KVM_CAP_%s, which is needed: %s",
 					 c->name, c->why);
 	}
+	kvm->readonly_mem = kvm_ioctl(kvm->dev_fd, KVM_CHECK_EXTENSION, KVM_CAP_READONLY_MEM) > 0;
 	r = kvm_ioctl(kvm->dev_fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
 	kvm->max_vcpus = r > 0 ? (unsigned int)r : 4; /* the API's documentation says 4 */
 	return 0;

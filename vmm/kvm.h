@@ -2,6 +2,7 @@
 #ifndef VMM_KVM_H
 #define VMM_KVM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,7 @@ struct kvm {
 	int vm_fd;	 /* owned */
 	size_t run_size; /* bytes of a vCPU's struct kvm_run mapping */
 	unsigned int max_vcpus;
+	bool readonly_mem; /* memslots that the guest cannot write to */
 	uint32_t next_slot; /* memslots are numbered in the order they come */
 };
 

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/agent_proto.h"
@@ -46,6 +47,7 @@
 #define CMDLINE_MAX 4096u
 /* Shared-memory windows lie at multiples of this, so that any page size can map them. */
 #define WINDOW_ALIGN (1ull << 30)
+#define REGISTERS_SIZE ((size_t)ARCH_MMIO_DEVICES_MAX * TRANSPORT_MMIO_SIZE)
 
 /*
  * What every guest kernel is told. tsc=reliable and random.trust_cpu=on spare it measurements at
@@ -78,6 +80,7 @@ struct machine {
 	struct last_words last_words;
 	struct virtio_transport *transports[ARCH_MMIO_DEVICES_MAX];
 	size_t num_transports;
+	uint8_t *registers; /* owned: REGISTERS_SIZE bytes, a page a device; NULL: none needed */
 	struct shm_window *gpu_window;
 	struct vsock *vsock; /* borrowed from its transport */
 	struct virtio_device *nets[VMM_NET_MAX]; /* borrowed likewise; NULL: none */
@@ -228,6 +231,35 @@ static void transport_write(void *data, uint64_t offset, const void *buf, size_t
 	transport_mmio_write(data, offset, buf, len);
 }
 
+/*
+ * An interrupt of a device whose queues are not this loop's is no exit to us: the driver reads the
+ * registers from a page, and what it acknowledges by stays with KVM.
+ */
+static int attach_page(struct machine *m, struct virtio_transport *t, size_t n, struct error **err)
+{
+	const uint64_t base = ARCH_MMIO_BASE + n * TRANSPORT_MMIO_SIZE;
+	const int ack = transport_mmio_ack_fd(t);
+	uint8_t *page;
+
+	if (ack < 0)
+		return 0;
+	if (irq_attach_kick(&m->kvm, base + TRANSPORT_MMIO_ACK, 1, ack, err))
+		return -1;
+	if (!m->kvm.readonly_mem)
+		return 0;
+	if (!m->registers) {
+		m->registers = mmap(NULL, REGISTERS_SIZE, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (m->registers == MAP_FAILED) {
+			m->registers = NULL;
+			return error_set(err, errno, "cannot make the devices' registers");
+		}
+	}
+	page = m->registers + n * TRANSPORT_MMIO_SIZE;
+	transport_mmio_set_page(t, page);
+	return memslot_add_readonly(&m->kvm, base, TRANSPORT_MMIO_SIZE, page, err);
+}
+
 /* Plug in a device at the next address and interrupt line. @dev is owned from now on. */
 static int add_device(struct machine *m, struct virtio_device *dev, struct error **err)
 {
@@ -252,7 +284,7 @@ static int add_device(struct machine *m, struct virtio_device *dev, struct error
 		if (irq_attach_kick(&m->kvm, base + TRANSPORT_MMIO_QUEUE_NOTIFY, i,
 				    transport_mmio_kick_fd(t, i), err))
 			return -1;
-	return 0;
+	return attach_page(m, t, n, err);
 }
 
 static uint64_t ram_end(const struct guest_memory *gm)
@@ -459,6 +491,8 @@ void machine_free(struct machine *m)
 	container_free(m->container);
 	for (size_t i = 0; i < m->num_transports; i++)
 		transport_mmio_free(m->transports[i]);
+	if (m->registers)
+		munmap(m->registers, REGISTERS_SIZE);
 	shm_window_free(m->gpu_window);
 	guest_memory_release(&m->mem);
 	kvm_release(&m->kvm);

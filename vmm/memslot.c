@@ -7,10 +7,12 @@
 #include "vmm/guest_memory.h"
 #include "vmm/kvm.h"
 
-int memslot_add(struct kvm *kvm, uint64_t gpa, uint64_t size, void *hva, struct error **err)
+static int add(struct kvm *kvm, uint64_t gpa, uint64_t size, void *hva, uint32_t flags,
+	       struct error **err)
 {
 	const struct kvm_userspace_memory_region region = {
 		.slot = kvm->next_slot,
+		.flags = flags,
 		.guest_phys_addr = gpa,
 		.memory_size = size,
 		.userspace_addr = (uintptr_t)hva,
@@ -22,6 +24,17 @@ int memslot_add(struct kvm *kvm, uint64_t gpa, uint64_t size, void *hva, struct 
 				 (unsigned long long)(size >> 20), (unsigned long long)gpa);
 	kvm->next_slot++;
 	return 0;
+}
+
+int memslot_add(struct kvm *kvm, uint64_t gpa, uint64_t size, void *hva, struct error **err)
+{
+	return add(kvm, gpa, size, hva, 0, err);
+}
+
+int memslot_add_readonly(struct kvm *kvm, uint64_t gpa, uint64_t size, void *hva,
+			 struct error **err)
+{
+	return add(kvm, gpa, size, hva, KVM_MEM_READONLY, err);
 }
 
 int memslot_add_ram(struct kvm *kvm, const struct guest_memory *gm, struct error **err)

@@ -7,6 +7,9 @@
  *
  * All register accesses and callbacks run with the machine's lock held; the interrupt is an
  * eventfd, and the guest's handler asks InterruptStatus what it was about.
+ *
+ * Each interrupt makes the driver read that register and write another. With a page that the guest
+ * can read, in which the registers stand, and an eventfd for what it writes, neither leaves KVM.
  */
 #include "vmm/virtio/transport_mmio.h"
 
@@ -47,14 +50,20 @@ struct virtio_transport {
 	uint32_t device_features_sel, driver_features_sel, queue_sel, shm_sel;
 	uint64_t driver_features;
 	bool warned_reset;
+	uint8_t *page; /* borrowed: what the guest reads without an exit; NULL: it has to ask */
+	int ack_fd;    /* owned: see transport_mmio_ack_fd() */
 	struct transport_queue queues[VIRTIO_DEVICE_MAX_QUEUES];
 };
+
+static void page_publish(struct virtio_transport *t);
+static void page_publish_config(struct virtio_transport *t);
 
 static void interrupt_raise(struct virtio_transport *t, uint32_t cause)
 {
 	const uint64_t one = 1;
 
 	t->interrupt_status |= cause;
+	page_publish(t);
 	/* Cannot fail but by a full counter, and then the interrupt is pending anyway. */
 	if (write(t->irq_fd, &one, sizeof(one)) < 0)
 		return;
@@ -70,7 +79,7 @@ void virtio_device_notify_config(struct virtio_device *dev)
 {
 	struct virtio_transport *t = dev->transport;
 
-	t->config_generation++;
+	page_publish_config(t);
 	if (t->status & VIRTIO_CONFIG_S_DRIVER_OK)
 		interrupt_raise(t, VIRTIO_MMIO_INT_CONFIG);
 }
@@ -83,6 +92,7 @@ void virtio_device_needs_reset(struct virtio_device *dev, const char *why)
 		log_guest_warning("%s: the device needs a reset: %s", dev->ops->name, why);
 	t->warned_reset = true;
 	t->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+	page_publish(t);
 	/* 2.1.2: tell the driver, if there is one that has come this far. */
 	virtio_device_notify_config(dev);
 }
@@ -136,7 +146,8 @@ struct virtio_transport *transport_mmio_create(struct virtio_device *dev, struct
 		t->dev = dev;
 		t->loop = loop;
 		t->irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (t->irq_fd < 0)
+		t->ack_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (t->irq_fd < 0 || t->ack_fd < 0)
 			r = -errno;
 		for (unsigned int i = 0; i < VIRTIO_DEVICE_MAX_QUEUES; i++)
 			t->queues[i].kick_fd = -1;
@@ -167,6 +178,8 @@ void transport_mmio_free(struct virtio_transport *t)
 	}
 	if (t->irq_fd >= 0)
 		close(t->irq_fd);
+	if (t->ack_fd >= 0)
+		close(t->ack_fd);
 	free(t);
 }
 
@@ -178,6 +191,11 @@ int transport_mmio_irq_fd(const struct virtio_transport *t)
 int transport_mmio_kick_fd(const struct virtio_transport *t, unsigned int queue)
 {
 	return t->queues[queue].kick_fd;
+}
+
+int transport_mmio_ack_fd(const struct virtio_transport *t)
+{
+	return t->dev->external_queues ? t->ack_fd : -1;
 }
 
 static void transport_reset(struct virtio_transport *t)
@@ -469,6 +487,54 @@ static bool config_in_bounds(const struct virtio_transport *t, uint64_t offset, 
 	return offset < size && len <= size - offset;
 }
 
+static void page_put(struct virtio_transport *t, uint64_t offset)
+{
+	/* The guest may be reading: each register changes as a whole. */
+	__atomic_store_n((uint32_t *)(t->page + offset), htole32(register_read(t, offset)),
+			 __ATOMIC_RELEASE);
+}
+
+/* Bring the page up to date with the registers. */
+static void page_publish(struct virtio_transport *t)
+{
+	static const uint16_t offsets[] = {
+		VIRTIO_MMIO_MAGIC_VALUE, VIRTIO_MMIO_VERSION, VIRTIO_MMIO_DEVICE_ID,
+		VIRTIO_MMIO_VENDOR_ID, VIRTIO_MMIO_DEVICE_FEATURES, VIRTIO_MMIO_QUEUE_NUM_MAX,
+		VIRTIO_MMIO_QUEUE_READY, VIRTIO_MMIO_INTERRUPT_STATUS, VIRTIO_MMIO_STATUS,
+		VIRTIO_MMIO_SHM_LEN_LOW, VIRTIO_MMIO_SHM_LEN_HIGH, VIRTIO_MMIO_SHM_BASE_LOW,
+		VIRTIO_MMIO_SHM_BASE_HIGH, VIRTIO_MMIO_CONFIG_GENERATION,
+	};
+
+	for (size_t i = 0; t->page && i < sizeof(offsets) / sizeof(*offsets); i++)
+		page_put(t, offsets[i]);
+}
+
+/*
+ * The configuration has changed. A driver reads its generation before and after (2.5.3), so that has
+ * to differ before the first byte does, and again after the last one.
+ */
+static void page_publish_config(struct virtio_transport *t)
+{
+	const struct virtio_device_ops *ops = t->dev->ops;
+
+	t->config_generation++;
+	if (!t->page)
+		return;
+	page_put(t, VIRTIO_MMIO_CONFIG_GENERATION);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (ops->config_read)
+		ops->config_read(t->dev, 0, t->page + VIRTIO_MMIO_CONFIG, ops->config_size);
+	t->config_generation++;
+	page_put(t, VIRTIO_MMIO_CONFIG_GENERATION);
+}
+
+void transport_mmio_set_page(struct virtio_transport *t, void *page)
+{
+	t->page = page;
+	page_publish(t);
+	page_publish_config(t);
+}
+
 void transport_mmio_read(struct virtio_transport *t, uint64_t offset, void *buf, size_t len)
 {
 	struct virtio_device *dev = t->dev;
@@ -495,12 +561,15 @@ void transport_mmio_write(struct virtio_transport *t, uint64_t offset, const voi
 	if (offset >= VIRTIO_MMIO_CONFIG) {
 		offset -= VIRTIO_MMIO_CONFIG;
 		if (dev->ops->config_write && (t->status & VIRTIO_CONFIG_S_DRIVER) &&
-		    config_in_bounds(t, offset, len))
+		    config_in_bounds(t, offset, len)) {
 			dev->ops->config_write(dev, (uint32_t)offset, buf, (uint32_t)len);
+			page_publish_config(t);
+		}
 		return;
 	}
 	if (len != sizeof(value) || offset % sizeof(value))
 		return;
 	memcpy(&value, buf, sizeof(value));
 	register_write(t, offset, le32toh(value));
+	page_publish(t);
 }

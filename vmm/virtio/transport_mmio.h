@@ -14,6 +14,7 @@
 
 #define TRANSPORT_MMIO_SIZE 0x1000u
 #define TRANSPORT_MMIO_QUEUE_NOTIFY 0x50u /* offset of the register that kicks are written to */
+#define TRANSPORT_MMIO_ACK 0x64u	  /* of the one that interrupts are acknowledged in */
 
 struct error;
 struct event_loop;
@@ -35,6 +36,23 @@ int transport_mmio_irq_fd(const struct virtio_transport *t);
 
 /** transport_mmio_kick_fd() - eventfd that kicks of a queue go to, borrowed; for an ioeventfd */
 int transport_mmio_kick_fd(const struct virtio_transport *t, unsigned int queue);
+
+/**
+ * transport_mmio_ack_fd() - eventfd for the driver's writes of 1 to TRANSPORT_MMIO_ACK, borrowed
+ *
+ * They have no effect on a device with external queues, whose used-buffer bit is always set: nobody
+ * reads this eventfd. -1 for other devices.
+ */
+int transport_mmio_ack_fd(const struct virtio_transport *t);
+
+/**
+ * transport_mmio_set_page() - keep what can be read up to date in a page that the guest can read
+ * @page: TRANSPORT_MMIO_SIZE bytes, zeroed, borrowed
+ *
+ * Writes go to transport_mmio_write() as before. For devices that say so when their configuration
+ * changes, by virtio_device_notify_config().
+ */
+void transport_mmio_set_page(struct virtio_transport *t, void *page);
 
 /**
  * transport_mmio_read() - the driver reads @len bytes at @offset of the device's page
