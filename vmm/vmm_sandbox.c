@@ -93,13 +93,7 @@ static const struct sandbox_rule rules[] = {
 
 static int hide_file_system(bool root_below, struct error **err)
 {
-	cap_t caps = cap_get_proc();
-	cap_flag_value_t admin = CAP_CLEAR;
-
-	if (!caps || cap_get_flag(caps, CAP_SYS_ADMIN, CAP_EFFECTIVE, &admin))
-		admin = CAP_CLEAR;
-	cap_free(caps);
-	if (admin != CAP_SET) {
+	if (!sandbox_has_cap(CAP_SYS_ADMIN)) {
 		log_debug("without CAP_SYS_ADMIN the root directory cannot be left");
 		return 0;
 	}

@@ -2,6 +2,8 @@
 #include "base/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -10,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -66,18 +69,97 @@ int sandbox_keep_caps(const int *caps, size_t count, struct error **err)
 	return 0;
 }
 
+bool sandbox_has_cap(int cap)
+{
+	struct __user_cap_header_struct hdr = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct data[2];
+
+	return syscall(SYS_capget, &hdr, data) == 0 &&
+	       data[cap / 32].effective & 1u << (cap % 32);
+}
+
+/* A mount of this path alone, mounted nowhere yet. */
+static int sandbox_clone(const char *path, struct error **err)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+					       MOUNT_ATTR_NOEXEC };
+	int fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+	if (fd >= 0 && mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == 0)
+		return fd;
+	error_set(err, errno, "cannot set %s aside", path);
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+/* Mount @fd in the working directory as @path is in the root; what leads there is made. */
+static int sandbox_place(int fd, const char *path, struct error **err)
+{
+	char at[PATH_MAX];
+	struct stat st;
+	int r = 0;
+
+	if (fstat(fd, &st) < 0)
+		return error_set(err, errno, "cannot look at %s", path);
+	for (size_t i = 1, len = strlen(path); i <= len && r == 0; i++) {
+		const bool last = i == len;
+
+		if (!last && path[i] != '/')
+			continue;
+		memcpy(at, path + 1, i - 1);
+		at[i - 1] = 0;
+		if (last && !S_ISDIR(st.st_mode))
+			r = mknod(at, S_IFREG | 0444, 0);
+		else
+			r = mkdir(at, 0555);
+		if (r < 0 && errno == EEXIST)
+			r = 0;
+	}
+	if (r < 0 || move_mount(fd, "", AT_FDCWD, path + 1, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return error_set(err, errno, "cannot place %s in a small root", path);
+	return 0;
+}
+
 int sandbox_empty_root(struct error **err)
 {
-	const char *dir = "/proc"; /* any directory there is: it is covered in our namespace only */
+	return sandbox_root_of(NULL, 0, err);
+}
 
+static int sandbox_clone_all(const char *const *paths, int *fds, size_t count, struct error **err)
+{
+	for (size_t i = 0; i < count; i++) {
+		fds[i] = sandbox_clone(paths[i], err);
+		if (fds[i] < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int sandbox_root_of(const char *const *paths, size_t count, struct error **err)
+{
+	const char *dir = "/proc"; /* any directory there is: it is covered in our namespace only */
+	int fds[SANDBOX_PATHS_MAX];
+
+	if (count > SANDBOX_PATHS_MAX)
+		return error_set(err, E2BIG, "a small root of %zu paths", count);
 	if (unshare(CLONE_NEWNS) < 0)
 		return error_set(err, errno, "cannot make a mount namespace");
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return error_set(err, errno, "cannot make mounts private");
+	if (sandbox_clone_all(paths, fds, count, err) < 0)
+		return -1;
 	if (mount("krun-gpu", dir, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-		  "size=4k,mode=555,nr_inodes=2") < 0)
+		  count ? "size=64k,mode=555,nr_inodes=64" : "size=4k,mode=555,nr_inodes=2") < 0)
 		return error_set(err, errno, "cannot mount an empty root");
-	if (chdir(dir) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
+	if (chdir(dir) < 0)
+		return error_set(err, errno, "cannot change to the empty root");
+	for (size_t i = 0; i < count; i++) {
+		if (sandbox_place(fds[i], paths[i], err) < 0)
+			return -1;
+		close(fds[i]);
+	}
+	if (syscall(SYS_pivot_root, ".", ".") < 0)
 		return error_set(err, errno, "cannot change to the empty root");
 	if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
 		return error_set(err, errno, "cannot leave the old root");

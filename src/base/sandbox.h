@@ -43,6 +43,20 @@ int sandbox_keep_caps(const int *caps, size_t count, struct error **err);
 int sandbox_empty_root(struct error **err);
 
 /**
+ * sandbox_root_of() - the same, with a few paths of the old root in their places
+ * @paths: absolute, of directories and files; read-only, but devices work
+ * @count: at most SANDBOX_PATHS_MAX
+ *
+ * ".." leads nowhere else from them.
+ */
+int sandbox_root_of(const char *const *paths, size_t count, struct error **err);
+
+#define SANDBOX_PATHS_MAX 4
+
+/** sandbox_has_cap() - is this capability effective? */
+bool sandbox_has_cap(int cap);
+
+/**
  * sandbox_leave_root() - exchange the root for an empty one that is mounted nowhere
  *
  * For a process whose root lies over another one in a mount namespace of its own: that one shows, to

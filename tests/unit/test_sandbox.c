@@ -60,6 +60,26 @@ static int empty_root(void)
 	return open("/file", O_CREAT | O_WRONLY, 0600) < 0 && errno == EROFS ? 0 : 3;
 }
 
+static int small_root(void)
+{
+	static const char *const paths[] = { "/dev/null", "/proc/sys/net" };
+	int fd;
+
+	if (sandbox_root_of(paths, 2, NULL))
+		return 1;
+	if (access("/proc/self", F_OK) == 0 || access("/dev/zero", F_OK) == 0 ||
+	    access("/etc", F_OK) == 0)
+		return 2;
+	if (access("/proc/sys/net/core/../../kernel", F_OK) == 0)
+		return 3;
+	fd = open("/dev/null", O_RDWR);
+	if (fd < 0 || write(fd, "x", 1) != 1 || access("/proc/sys/net/core", F_OK) < 0)
+		return 4;
+	if (open("/proc/sys/net/core/somaxconn", O_WRONLY) >= 0 || errno != EROFS)
+		return 5;
+	return open("/file", O_CREAT | O_WRONLY, 0600) < 0 && errno == EROFS ? 0 : 6;
+}
+
 static const struct sandbox_rule rules[] = {
 	{ .syscall = "exit_group", .why = "the end" },
 	{ .syscall = "exit", .why = "the end of a thread" },
@@ -130,6 +150,14 @@ static void no_path_leads_anywhere(void **state)
 	assert_int_equal(in_child(empty_root), 0);
 }
 
+static void few_paths_lead_somewhere(void **state)
+{
+	(void)state;
+	if (geteuid())
+		skip();
+	assert_int_equal(in_child(small_root), 0);
+}
+
 static void the_filter_holds(void **state)
 {
 	(void)state;
@@ -144,6 +172,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(capabilities_go),
 		cmocka_unit_test(no_path_leads_anywhere),
+		cmocka_unit_test(few_paths_lead_somewhere),
 		cmocka_unit_test(the_filter_holds),
 	};
 
