@@ -31,6 +31,7 @@ struct launch {
 	struct net_found net; /* owned: the guest's interfaces */
 	size_t num_nets;      /* its network devices: as many, or more */
 	uint32_t net_queues;  /* queue pairs of each */
+	bool vhost_net;	      /* served by the host's kernel */
 	struct gpu_choice gpu; /* owned; set when size.gpu_window is not 0 */
 	const char *krunfw; /* path of libkrunfw.so.5 when that is the guest kernel */
 };

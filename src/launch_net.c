@@ -26,6 +26,8 @@
 #define WATCH_PROGRAM LIBEXECDIR "/krun-gpu-net"
 #define WATCH_FD 3
 #define QUEUES_ANNOTATION "krun-gpu.net-queues"
+#define VHOST_ANNOTATION "krun-gpu.vhost-net"
+#define VHOST_DEVICE "/dev/vhost-net"
 /* Network devices that stand for no interface yet, where an engine may connect more. */
 #define SPARE_DEVICES 2
 
@@ -39,11 +41,11 @@ static int connect_guest(void *data, struct error **err)
 		return -1;
 	for (size_t i = 0; i < l->net.count; i++) {
 		struct agent_interface *in = &l->net.interfaces[i];
-		int *fd = &l->vmm_fds[VMM_FD_NET + i];
-		int tap;
+		int *fds = &l->vmm_fds[VMM_FD_NET + i * VMM_NET_QUEUES_MAX];
+		const int tap = net_tap_create(&nl, l->net.ifindex[i], in->mtu, fds, l->net_queues,
+					       err);
 
-		*fd = net_tap_create(&nl, l->net.ifindex[i], in->mtu, &tap, err);
-		if (*fd < 0 || net_redirect_join(&nl, l->net.ifindex[i], tap, err) < 0)
+		if (tap < 0 || net_redirect_join(&nl, l->net.ifindex[i], tap, err) < 0)
 			return error_wrap(err, "interface %s", in->name);
 		net_device_mac((uint32_t)i, in->device_mac);
 	}
@@ -53,8 +55,8 @@ static int connect_guest(void *data, struct error **err)
 /* An engine connects and disconnects networks while the container runs: krun-gpu-net follows. */
 static int spawn_watch(struct launch *l, int netns, struct error **err)
 {
-	char numbers[3 + VMM_NET_MAX][16];
-	const char *argv[5 + VMM_NET_MAX] = { WATCH_PROGRAM };
+	char numbers[4 + VMM_NET_MAX][16];
+	const char *argv[6 + VMM_NET_MAX] = { WATCH_PROGRAM };
 	cleanup_close int theirs = -1;
 	struct spawn s = { .argv = argv, .netns_fd = netns, .new_session = true };
 	int pair[2];
@@ -62,9 +64,10 @@ static int spawn_watch(struct launch *l, int netns, struct error **err)
 	snprintf(numbers[0], sizeof(numbers[0]), "%d", (int)l->app->log_format);
 	snprintf(numbers[1], sizeof(numbers[1]), "%d", (int)l->app->log_level);
 	snprintf(numbers[2], sizeof(numbers[2]), "%zu", l->num_nets);
+	snprintf(numbers[3], sizeof(numbers[3]), "%u", l->net_queues);
 	for (size_t i = 0; i < l->net.count; i++)
-		snprintf(numbers[3 + i], sizeof(numbers[0]), "%d", l->net.ifindex[i]);
-	for (size_t i = 0; i < 3 + l->net.count; i++)
+		snprintf(numbers[4 + i], sizeof(numbers[0]), "%d", l->net.ifindex[i]);
+	for (size_t i = 0; i < 4 + l->net.count; i++)
 		argv[1 + i] = numbers[i];
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set(err, errno, "cannot make a socket pair");
@@ -103,11 +106,43 @@ static int choose_queues(struct launch *l, struct error **err)
 	return 0;
 }
 
+/* vhost-net is the host kernel's, and only for whom asks for it. */
+static int choose_vhost(struct launch *l, struct error **err)
+{
+	const char *asked = oci_spec_annotation(&l->c.spec, VHOST_ANNOTATION);
+	const bool known = !asked || !strcmp(asked, "0") || !strcmp(asked, "1");
+
+	l->vhost_net = asked && *asked == '1';
+	if (!known)
+		return error_set(err, 0, "annotation " VHOST_ANNOTATION ": \"%s\" is neither 0 nor "
+				 "1", asked);
+	if (l->vhost_net && l->netns < 0 && !l->new_netns)
+		return error_set(err, 0, "annotation " VHOST_ANNOTATION ": with the host's network "
+				 "passt serves the guest, not vhost-net");
+	return 0;
+}
+
+/* One for each queue pair of each device, those that stand for nothing yet too. */
+static int open_vhosts(struct launch *l, struct error **err)
+{
+	for (size_t i = 0; l->vhost_net && i < l->num_nets; i++)
+		for (size_t n = 0; n < l->net_queues; n++) {
+			int *fd = &l->vmm_fds[VMM_FD_VHOST + i * VMM_NET_QUEUES_MAX + n];
+
+			*fd = open(VHOST_DEVICE, O_RDWR | O_CLOEXEC);
+			if (*fd < 0)
+				return error_set(err, errno, "annotation " VHOST_ANNOTATION
+						 ": cannot open " VHOST_DEVICE " (is the module "
+						 "vhost_net loaded?)");
+		}
+	return 0;
+}
+
 int launch_net(struct launch *l, struct error **err)
 {
 	cleanup_close int netns = -1;
 
-	if (choose_queues(l, err) < 0)
+	if (choose_queues(l, err) < 0 || choose_vhost(l, err) < 0)
 		return -1;
 	if (l->netns < 0 && !l->new_netns)
 		return launch_net_host(l, err);
@@ -121,12 +156,14 @@ int launch_net(struct launch *l, struct error **err)
 	 * Where the runtime makes both namespaces podman sets the network up between create and
 	 * start, in a user namespace's case alone.
 	 */
-	if (!l->net.veth && !(l->new_netns && oci_spec_namespace(&l->c.spec, CLONE_NEWUSER)))
-		return 0;
-	l->num_nets += SPARE_DEVICES;
-	if (l->num_nets > VMM_NET_MAX)
-		l->num_nets = VMM_NET_MAX;
-	return spawn_watch(l, netns, err);
+	if (l->net.veth || (l->new_netns && oci_spec_namespace(&l->c.spec, CLONE_NEWUSER))) {
+		l->num_nets += SPARE_DEVICES;
+		if (l->num_nets > VMM_NET_MAX)
+			l->num_nets = VMM_NET_MAX;
+		if (spawn_watch(l, netns, err) < 0)
+			return -1;
+	}
+	return open_vhosts(l, err);
 }
 
 static int remove_stale(void *data, struct error **err)

@@ -198,7 +198,7 @@ static int send_config(struct launch *l, struct error **err)
 	cfg.guest_len = guest.len;
 	for (int i = 0; i < VMM_FD_COUNT; i++)
 		if (l->vmm_fds[i] >= 0) {
-			cfg.fd_mask |= 1u << i;
+			cfg.fd_mask |= 1ull << i;
 			fds[n++] = l->vmm_fds[i];
 		}
 	vmm_config_encode(&w, &cfg);

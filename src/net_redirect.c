@@ -24,6 +24,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -79,14 +80,17 @@ static int tap_index(const char *name)
 	return sock < 0 || ioctl(sock, SIOCGIFINDEX, &ifr) < 0 ? -errno : ifr.ifr_ifindex;
 }
 
-int net_tap_create(struct netlink *nl, int ifindex, uint32_t mtu, int *tap, struct error **err)
+/* One more queue of the tap, the first of which makes it; the fd, or -1. */
+static int tap_queue(const char *name, bool several, struct error **err)
 {
 	cleanup_close int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	struct ifreq ifr = {
+		.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR |
+				     (several ? IFF_MULTI_QUEUE : 0)),
+	};
 	const int header = TAP_HEADER, little = 1;
-	int r;
 
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), TAP_PREFIX "%d", ifindex);
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
 	if (fd < 0)
 		return error_set(err, errno, "cannot open /dev/net/tun, which the guest's network "
 				 "needs (is the module tun loaded?)");
@@ -94,11 +98,30 @@ int net_tap_create(struct netlink *nl, int ifindex, uint32_t mtu, int *tap, stru
 	    ioctl(fd, TUNSETVNETLE, &little) < 0)
 		return error_set(err, errno, "cannot make a tap device in the container's network "
 				 "namespace");
-	*tap = tap_index(ifr.ifr_name);
-	r = *tap < 0 ? *tap : tap_up(nl, *tap, mtu);
-	if (r < 0)
-		return error_set(err, -r, "cannot set up the tap device %s", ifr.ifr_name);
 	return steal_fd(&fd);
+}
+
+int net_tap_create(struct netlink *nl, int ifindex, uint32_t mtu, int *fds, size_t queues,
+		   struct error **err)
+{
+	char name[IFNAMSIZ];
+	int tap = -1, r = 0;
+
+	snprintf(name, sizeof(name), TAP_PREFIX "%d", ifindex);
+	for (size_t i = 0; i < queues; i++)
+		fds[i] = -1;
+	for (size_t i = 0; i < queues && r >= 0; i++)
+		r = fds[i] = tap_queue(name, queues > 1, err);
+	if (r >= 0) {
+		tap = tap_index(name);
+		r = tap < 0 ? tap : tap_up(nl, tap, mtu);
+		if (r < 0)
+			error_set(err, -r, "cannot set up the tap device %s", name);
+	}
+	for (size_t i = 0; i < queues && r < 0; i++)
+		if (fds[i] >= 0)
+			close(steal_fd(&fds[i]));
+	return r < 0 ? -1 : tap;
 }
 
 static struct tcmsg ingress_message(int ifindex)

@@ -5,6 +5,7 @@
 /* A tap beside an interface, and all that arrives at either sent out by the other. */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct error;
@@ -17,11 +18,13 @@ bool net_tap_is_ours(const char *name);
  * net_tap_create() - a tap in this thread's network namespace, up, with vnet headers
  * @ifindex: of the interface that it stands beside: it is named after it
  * @mtu:     the same as that interface's
- * @tap:     out: its ifindex
+ * @fds:     out: its queues; it exists as long as one of them is open
+ * @queues:  how many
  *
- * It exists as long as the returned fd. Return: the fd, or -1.
+ * Return: its ifindex; or -1, and @fds are -1.
  */
-int net_tap_create(struct netlink *nl, int ifindex, uint32_t mtu, int *tap, struct error **err);
+int net_tap_create(struct netlink *nl, int ifindex, uint32_t mtu, int *fds, size_t queues,
+		   struct error **err);
 
 /**
  * net_redirect_join() - redirect in both directions

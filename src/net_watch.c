@@ -13,10 +13,14 @@
  */
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -48,17 +52,19 @@ struct watch {
 	struct netlink events; /* tells what changes */
 	struct device devices[VMM_NET_MAX];
 	size_t count;
+	size_t queues; /* of each device, and of its tap */
 	int warned; /* ifindex for which there was no device */
 };
 
-static int watch_send(uint32_t type, uint32_t device, const void *described, size_t len, int tap)
+static int watch_send(uint32_t type, uint32_t device, const void *described, size_t len,
+		      const int *taps, size_t queues)
 {
 	cleanup_wire struct wire_writer w = { 0 };
 
 	wire_put_u32(&w, device);
 	if (described)
 		wire_put_bytes(&w, described, len);
-	return w.failed ? -ENOMEM : msg_send(WATCH_FD, type, w.data, w.len, &tap, tap >= 0);
+	return w.failed ? -ENOMEM : msg_send(WATCH_FD, type, w.data, w.len, taps, queues);
 }
 
 static int index_in(const struct net_found *found, int ifindex)
@@ -83,23 +89,25 @@ static void look_for_gone(struct watch *w, const struct net_found *found)
 		if (!d->ifindex || index_in(found, d->ifindex) >= 0)
 			continue;
 		net_redirect_remove(&w->nl, d->ifindex); /* it may only be down */
-		watch_send(VMM_NET_UNPLUG, (uint32_t)i, NULL, 0, -1);
+		watch_send(VMM_NET_UNPLUG, (uint32_t)i, NULL, 0, NULL, 0);
 		device_clear(d);
 	}
 }
 
-/* Tell of a device's interface what was not told before. */
-static void device_describe(struct device *d, uint32_t number, struct agent_interface *in, int tap)
+/* Tell of a device's interface what was not told before; with the queues of its tap if it is new. */
+static void device_describe(struct device *d, uint32_t number, struct agent_interface *in,
+			    const int *taps, size_t queues)
 {
 	cleanup_wire struct wire_writer w = { 0 };
 
 	net_device_mac(number, in->device_mac);
 	agent_interfaces_encode(&w, in, 1);
-	if (w.failed || (tap < 0 && d->sent && d->sent_len == w.len && !memcmp(d->sent, w.data, w.len)))
+	if (w.failed || (!queues && d->sent && d->sent_len == w.len && !memcmp(d->sent, w.data, w.len)))
 		return;
 	/* What was there at create was told then. */
-	if (tap >= 0 || d->sent)
-		watch_send(tap >= 0 ? VMM_NET_PLUG : VMM_NET_CHANGE, number, w.data, w.len, tap);
+	if (queues || d->sent)
+		watch_send(queues ? VMM_NET_PLUG : VMM_NET_CHANGE, number, w.data, w.len, taps,
+			   queues);
 	free(d->sent);
 	d->sent_len = w.len;
 	d->sent = steal_ptr(w.data);
@@ -117,8 +125,7 @@ static void plug(struct watch *w, int ifindex, struct agent_interface *in)
 {
 	struct device *d = free_device(w);
 	cleanup_error struct error *err = NULL;
-	cleanup_close int fd = -1;
-	int tap;
+	int fds[VMM_NET_QUEUES_MAX], tap;
 
 	if (!d) {
 		if (w->warned != ifindex)
@@ -127,13 +134,19 @@ static void plug(struct watch *w, int ifindex, struct agent_interface *in)
 		w->warned = ifindex;
 		return;
 	}
-	fd = net_tap_create(&w->nl, ifindex, in->mtu, &tap, &err);
-	if (fd < 0 || net_redirect_join(&w->nl, ifindex, tap, &err) < 0) {
+	tap = net_tap_create(&w->nl, ifindex, in->mtu, fds, w->queues, &err);
+	if (tap < 0) {
 		log_warning("interface %s: %s", in->name, error_msg(err));
 		return;
 	}
-	d->ifindex = ifindex;
-	device_describe(d, (uint32_t)(d - w->devices), in, fd);
+	if (net_redirect_join(&w->nl, ifindex, tap, &err) == 0) {
+		d->ifindex = ifindex;
+		device_describe(d, (uint32_t)(d - w->devices), in, fds, w->queues);
+	} else {
+		log_warning("interface %s: %s", in->name, error_msg(err));
+	}
+	for (size_t i = 0; i < w->queues; i++)
+		close(fds[i]);
 }
 
 static void look(struct watch *w)
@@ -153,7 +166,8 @@ static void look(struct watch *w)
 			if (w->devices[n].ifindex == found.ifindex[i])
 				d = &w->devices[n];
 		if (d)
-			device_describe(d, (uint32_t)(d - w->devices), &found.interfaces[i], -1);
+			device_describe(d, (uint32_t)(d - w->devices), &found.interfaces[i], NULL,
+					0);
 		else
 			plug(w, found.ifindex[i], &found.interfaces[i]);
 	}
@@ -206,24 +220,74 @@ static int watch_open(struct watch *w, struct error **err)
 	return 0;
 }
 
-/* Arguments: log format, log level, number of devices, the first devices' ifindexes. */
+/* Arguments: log format, log level, number of devices, their queues, the first ones' ifindexes. */
 static int watch_arguments(struct watch *w, int argc, char **argv)
 {
-	if (argc < 4)
+	if (argc < 5)
 		return -1;
 	log_init("krun-gpu-net", STDERR_FILENO, (enum log_format)atoi(argv[1]),
 		 (enum log_level)atoi(argv[2]));
 	w->count = (size_t)atoi(argv[3]);
-	if (w->count > VMM_NET_MAX || (size_t)argc - 4 > w->count)
+	w->queues = (size_t)atoi(argv[4]);
+	if (w->count > VMM_NET_MAX || (size_t)argc - 5 > w->count || w->queues < 1 ||
+	    w->queues > VMM_NET_QUEUES_MAX)
 		return -1;
-	for (int i = 4; i < argc; i++)
-		w->devices[i - 4].ifindex = atoi(argv[i]);
+	for (int i = 5; i < argc; i++)
+		w->devices[i - 5].ifindex = atoi(argv[i]);
 	return 0;
+}
+
+#define ALLOW(name, reason) { .syscall = (name), .why = (reason) }
+#define ALLOW_ARG(name, n, v, reason) \
+	{ .syscall = (name), .why = (reason), .arg = (n), .arg_mask = 0xffffffff, .arg_value = (v) }
+#define ALLOW_WITHOUT(name, n, bits, reason) \
+	{ .syscall = (name), .why = (reason), .arg = (n), .arg_mask = (bits), .arg_value = 0 }
+
+static const struct sandbox_rule rules[] = {
+	ALLOW("poll", "changes of the namespace, the VMM's end"),
+	ALLOW("ppoll", "poll(), on architectures without it"),
+	ALLOW("restart_syscall", "a wait that a stop and a continue interrupted"),
+	ALLOW("rt_sigreturn", "likewise"),
+	ALLOW("sendto", "requests to rtnetlink"),
+	ALLOW("recvfrom", "its answers, and what it tells"),
+	ALLOW("sendmsg", "taps to the VMM"),
+	ALLOW_ARG("socket", 0, AF_INET, "to ask for an interface's index"),
+	ALLOW_ARG("ioctl", 1, SIOCGIFINDEX, "an interface's index"),
+	ALLOW("openat", "/dev/net/tun, an interface's settings in /proc/sys/net"),
+	ALLOW_ARG("ioctl", 1, TUNSETIFF, "make a tap"),
+	ALLOW_ARG("ioctl", 1, TUNSETVNETHDRSZ, "make a tap"),
+	ALLOW_ARG("ioctl", 1, TUNSETVNETLE, "make a tap"),
+	ALLOW("read", "an interface's settings"),
+	ALLOW("close", "taps, settings"),
+	ALLOW("write", "the log"),
+	ALLOW("clock_gettime", "the log, where the vDSO cannot"),
+	ALLOW_WITHOUT("mmap", 2, PROT_EXEC, "allocator"),
+	ALLOW_WITHOUT("mprotect", 2, PROT_EXEC, "allocator"),
+	ALLOW("munmap", "allocator"),
+	ALLOW("mremap", "allocator"),
+	ALLOW("madvise", "allocator"),
+	ALLOW("brk", "allocator"),
+	ALLOW("getrandom", "allocator"),
+	ALLOW("exit_group", "the end"),
+};
+
+/* What is read and opened while it runs; and nothing of what a network engine has no need of. */
+static int narrow(struct error **err)
+{
+	static const char *const paths[] = { "/dev/net/tun", "/proc/sys/net" };
+	static const int caps[] = { CAP_NET_ADMIN };
+
+	if (!sandbox_has_cap(CAP_SYS_ADMIN))
+		log_debug("without CAP_SYS_ADMIN the root directory cannot be left");
+	else if (sandbox_root_of(paths, 2, err) < 0)
+		return -1;
+	if (sandbox_keep_caps(caps, 1, err) < 0 || sandbox_no_new_privs(err) < 0)
+		return -1;
+	return sandbox_seccomp(rules, sizeof(rules) / sizeof(*rules), err);
 }
 
 int main(int argc, char **argv)
 {
-	const int caps[] = { CAP_NET_ADMIN };
 	struct watch w = { .nl = { .fd = -1 }, .events = { .fd = -1 } };
 	cleanup_error struct error *err = NULL;
 
@@ -232,8 +296,7 @@ int main(int argc, char **argv)
 		log_error("this program is started by krun-gpu");
 		return 1;
 	}
-	if (watch_open(&w, &err) < 0 || sandbox_keep_caps(caps, 1, &err) < 0 ||
-	    sandbox_no_new_privs(&err) < 0) {
+	if (watch_open(&w, &err) < 0 || narrow(&err) < 0) {
 		log_error("%s", error_msg(err));
 		return 1;
 	}

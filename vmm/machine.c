@@ -333,6 +333,8 @@ static int add_workers(struct machine *m, int fds[VMM_FD_COUNT], struct error **
 	return 0;
 }
 
+_Static_assert(NET_PAIRS_MAX == VMM_NET_QUEUES_MAX, "as the command line counts them");
+
 static int add_nets(struct machine *m, int fds[VMM_FD_COUNT], struct error **err)
 {
 	const struct vhost_user_host host = { .died = worker_died, .data = m };
@@ -349,8 +351,9 @@ static int add_nets(struct machine *m, int fds[VMM_FD_COUNT], struct error **err
 
 		if (!n->mtu)
 			continue;
-		m->nets[i] = net_create(&m->mem, m->loop, steal_fd(&fds[VMM_FD_NET + i]), n->mac,
-					n->mtu, m->cfg->net_queues, err);
+		m->nets[i] = net_create(&m->mem, m->loop, &fds[VMM_FD_NET + i * VMM_NET_QUEUES_MAX],
+					&fds[VMM_FD_VHOST + i * VMM_NET_QUEUES_MAX],
+					n->mac, n->mtu, m->cfg->net_queues, err);
 		if (!m->nets[i] || add_device(m, m->nets[i], err))
 			return -1;
 	}

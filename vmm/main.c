@@ -21,7 +21,6 @@
 #include "base/wire.h"
 #include "vmm/container.h"
 #include "vmm/machine.h"
-#include "vmm/virtio/net.h"
 #include "vmm/vmm_sandbox.h"
 
 #define PROGRAM "krun-gpu-vmm"
@@ -70,11 +69,41 @@ static int take_fds(const struct vmm_config *cfg, struct msg *msg, int fds[VMM_F
 
 	for (unsigned int i = 0; i < VMM_FD_COUNT; i++) {
 		fds[i] = -1;
-		if (!(cfg->fd_mask & (1u << i)))
+		if (!(cfg->fd_mask & (1ull << i)))
 			continue;
 		if (next == msg->nfds)
 			return error_set(err, EPROTO, "the configuration lacks file descriptors");
 		fds[i] = steal_fd(&msg->fds[next++]);
+	}
+	return 0;
+}
+
+/* A device has all of its queues' descriptors, or none. */
+static bool net_fds_fit(const int *fds, uint32_t queues)
+{
+	const bool tap = fds[0] >= 0;
+
+	for (uint32_t i = 0; i < VMM_NET_QUEUES_MAX; i++)
+		if ((fds[i] >= 0) != (tap && i < queues))
+			return false;
+	return true;
+}
+
+static int check_nets(const struct vmm_config *cfg, const int fds[VMM_FD_COUNT],
+		      struct error **err)
+{
+	/* The first device is there if any is. */
+	if (cfg->net[0].mtu && (cfg->net_queues < 1 || cfg->net_queues > VMM_NET_QUEUES_MAX))
+		return error_set(err, EINVAL, "%u network queues are not between 1 and %d",
+				 cfg->net_queues, VMM_NET_QUEUES_MAX);
+	for (size_t i = 0; i < VMM_NET_MAX; i++) {
+		const uint32_t mtu = cfg->net[i].mtu, queues = mtu ? cfg->net_queues : 0;
+
+		if (mtu && (mtu < 68 || mtu > 65535))
+			return error_set(err, EINVAL, "an MTU of %u is not possible", mtu);
+		if (!net_fds_fit(&fds[VMM_FD_NET + i * VMM_NET_QUEUES_MAX], queues) ||
+		    !net_fds_fit(&fds[VMM_FD_VHOST + i * VMM_NET_QUEUES_MAX], queues))
+			return error_set(err, EINVAL, "network device %zu lacks descriptors", i);
 	}
 	return 0;
 }
@@ -91,15 +120,8 @@ static int check_config(const struct vmm_config *cfg, const int fds[VMM_FD_COUNT
 	if (cfg->kernel == VMM_KERNEL_FILE ? fds[VMM_FD_KERNEL] < 0 :
 					     cfg->kernel != VMM_KERNEL_KRUNFW)
 		return error_set(err, EINVAL, "the configuration has no guest kernel");
-	for (size_t i = 0; i < VMM_NET_MAX; i++)
-		if (cfg->net[i].mtu ? cfg->net[i].mtu < 68 || cfg->net[i].mtu > 65535 :
-				      fds[VMM_FD_NET + i] >= 0)
-			return error_set(err, EINVAL, "an MTU of %u is not possible",
-					 cfg->net[i].mtu);
-	/* The first device is there if any is. */
-	if (cfg->net[0].mtu && (cfg->net_queues < 1 || cfg->net_queues > NET_PAIRS_MAX))
-		return error_set(err, EINVAL, "%u network queues are not between 1 and %d",
-				 cfg->net_queues, NET_PAIRS_MAX);
+	if (check_nets(cfg, fds, err))
+		return -1;
 	if (cfg->vcpus < 1 || cfg->vcpus > 64)
 		return error_set(err, EINVAL, "%u vCPUs are not between 1 and 64", cfg->vcpus);
 	return 0;

@@ -43,11 +43,12 @@ static int plugs_obey(struct net_plugs *np, struct msg *msg)
 	if (msg->type == VMM_NET_PLUG || msg->type == VMM_NET_CHANGE)
 		described = wire_get_bytes(&r, &len);
 	if (!wire_done(&r) || device >= VMM_NET_MAX || !np->nets[device] ||
-	    msg->nfds != (msg->type == VMM_NET_PLUG))
+	    msg->nfds != (msg->type == VMM_NET_PLUG ? np->cfg->net_queues : 0))
 		return -EPROTO;
 	switch (msg->type) {
 	case VMM_NET_PLUG:
-		e = net_plug(np->nets[device], steal_fd(&msg->fds[0]));
+		msg->nfds = 0; /* they are the device's now */
+		e = net_plug(np->nets[device], msg->fds);
 		break;
 	case VMM_NET_CHANGE:
 		break;

@@ -2,9 +2,10 @@
 #include "vmm/vmm_sandbox.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/if_tun.h>
 #include <linux/kvm.h>
-#include <sys/capability.h>
+#include <linux/vhost.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -33,6 +34,14 @@ static const struct sandbox_rule rules[] = {
 	ALLOW("restart_syscall", "a wait that a stop and a continue interrupted"),
 	/* network devices' threads */
 	ALLOW_ARG("ioctl", 1, TUNSETOFFLOAD, "what the guest agreed to have left to it"),
+	ALLOW_ARG("ioctl", 1, TUNSETQUEUE, "which of a tap's queues the guest uses"),
+	ALLOW_ARG("ioctl", 1, VHOST_SET_FEATURES, "vhost-net: how the rings look"),
+	ALLOW_ARG("ioctl", 1, VHOST_SET_VRING_NUM, "vhost-net: where the rings are"),
+	ALLOW_ARG("ioctl", 1, VHOST_SET_VRING_BASE, "vhost-net: where they begin"),
+	ALLOW_ARG("ioctl", 1, VHOST_SET_VRING_ADDR, "vhost-net: where the rings are"),
+	ALLOW_ARG("ioctl", 1, VHOST_SET_VRING_KICK, "vhost-net: the eventfds that KVM has already"),
+	ALLOW_ARG("ioctl", 1, VHOST_SET_VRING_CALL, "vhost-net: the eventfds that KVM has already"),
+	ALLOW_ARG("ioctl", 1, VHOST_NET_SET_BACKEND, "vhost-net: the tap, or none"),
 	/* event loop and locks */
 	ALLOW("epoll_wait", "the event loop"),
 	ALLOW("epoll_pwait", "the event loop, on architectures without epoll_wait"),

@@ -13,7 +13,7 @@
  */
 
 #define MSG_PAYLOAD_MAX (8u << 20)
-#define MSG_FDS_MAX 32
+#define MSG_FDS_MAX 64
 
 struct msg_header {
 	uint32_t type;

@@ -28,7 +28,7 @@ static void decode_nets(struct wire_reader *r, struct vmm_config *c)
 
 void vmm_config_encode(struct wire_writer *w, const struct vmm_config *c)
 {
-	wire_put_u32(w, c->fd_mask);
+	wire_put_u64(w, c->fd_mask);
 	wire_put_u64(w, c->ram_bytes);
 	wire_put_u32(w, c->vcpus);
 	wire_put_u32(w, c->kernel);
@@ -47,7 +47,7 @@ int vmm_config_decode(struct wire_reader *r, struct vmm_config *c)
 {
 	const char *guest;
 
-	c->fd_mask = wire_get_u32(r);
+	c->fd_mask = wire_get_u64(r);
 	c->ram_bytes = wire_get_u64(r);
 	c->vcpus = wire_get_u32(r);
 	c->kernel = wire_get_u32(r);

@@ -22,6 +22,8 @@
 #define VMM_SETUP_FD 3
 /* Network devices of a machine. */
 #define VMM_NET_MAX 4
+/* Queue pairs of each, and taps' queues. */
+#define VMM_NET_QUEUES_MAX 4
 
 enum vmm_msg {
 	VMM_CONFIG = 1, /* struct vmm_config; fds as the enum vmm_fd slots say */
@@ -66,11 +68,15 @@ enum vmm_fd {
 	VMM_FD_CONSOLE, /* where the guest kernel's console goes (append only); absent: dropped */
 	VMM_FD_CONNECT, /* SOCK_SEQPACKET socket of krun-gpu-connect (base/connect_proto.h) */
 	/*
-	 * Tap devices, with vnet headers as virtio 1 has them and in non-blocking mode, one for each
-	 * entry of vmm_config.net that is connected from the start.
+	 * Tap devices, with vnet headers as virtio 1 has them and in non-blocking mode: VMM_NET_QUEUES_MAX
+	 * slots for each entry of vmm_config.net, of which one that is connected from the start fills
+	 * vmm_config.net_queues.
 	 */
 	VMM_FD_NET,
-	VMM_FD_NET_LAST = VMM_FD_NET + VMM_NET_MAX - 1,
+	VMM_FD_NET_LAST = VMM_FD_NET + VMM_NET_MAX * VMM_NET_QUEUES_MAX - 1,
+	/* /dev/vhost-net for every device, connected or not, in the same slots; absent without it. */
+	VMM_FD_VHOST,
+	VMM_FD_VHOST_LAST = VMM_FD_VHOST + VMM_NET_MAX * VMM_NET_QUEUES_MAX - 1,
 	VMM_FD_NET_WATCH,  /* where krun-gpu-net says what changed (enum vmm_net_msg) */
 	VMM_FD_NET_WORKER, /* instead of these: vhost-user socket of passt; it is vmm_config.net[0] */
 	VMM_FD_COUNT,
@@ -92,13 +98,13 @@ struct vmm_net {
  * describes of an interface is the agent's matter, and passed on.
  */
 enum vmm_net_msg {
-	VMM_NET_PLUG = 1, /* u32 device, bytes: AGENT_INTERFACE payload; fd: the tap */
+	VMM_NET_PLUG = 1, /* u32 device, bytes: AGENT_INTERFACE payload; fds: the tap's queues */
 	VMM_NET_CHANGE,	  /* the same without a tap: addresses or routes were added */
 	VMM_NET_UNPLUG,	  /* u32 device */
 };
 
 struct vmm_config {
-	uint32_t fd_mask; /* bit enum vmm_fd */
+	uint64_t fd_mask; /* bit enum vmm_fd */
 	uint64_t ram_bytes; /* a multiple of 2 MiB */
 	uint32_t vcpus;	    /* 1 to 64 */
 	uint32_t kernel;    /* enum vmm_kernel */
@@ -108,7 +114,7 @@ struct vmm_config {
 	bool terminal;	     /* VMM_FD_STDIN is a pty slave: take it as controlling terminal */
 	uint64_t gpu_window; /* bytes of the host-visible shared-memory region; with VMM_FD_GPU */
 	struct vmm_net net[VMM_NET_MAX];
-	uint32_t net_queues; /* queue pairs of each of them, 1 to 4 */
+	uint32_t net_queues; /* queue pairs of each of them, 1 to VMM_NET_QUEUES_MAX */
 	uint32_t log_level, log_format; /* base/log.h; the log is fd 2 of the VMM */
 	char *guest;	     /* AGENT_CONTAINER payload, opaque to the VMM */
 	size_t guest_len;

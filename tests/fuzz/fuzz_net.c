@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "tests/unit/fake_driver.h"
+#include "tests/unit/fake_tap.h"
 #include "vmm/virtio/net_priv.h"
 
 #define STEP 48u
@@ -27,7 +28,7 @@ struct target {
 	struct event_loop *loop;
 	struct net *net;
 	uint64_t gpa;
-	int peer;
+	int peers[PAIRS];
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -71,22 +72,24 @@ static void add_chain(struct target *t, const uint8_t *p)
 static void give_buffers(struct target *t, const uint8_t *p)
 {
 	const uint32_t len = 12 + p[1] * 16u;
+	const unsigned int queue = NET_QUEUE_RX(p[3] % PAIRS);
 
 	for (unsigned int i = 0; i < p[2] % FAKE_QUEUE_SIZE; i++)
-		fake_driver_add(&t->drv, NET_QUEUE_RX(0),
+		fake_driver_add(&t->drv, queue,
 				&(struct fake_buffer){ t->gpa + i * 8192, len, true }, 1);
-	eventfd_write(t->drv.kick_fd[NET_QUEUE_RX(0)], 1);
+	eventfd_write(t->drv.kick_fd[queue], 1);
 }
 
 static void wire_acts(struct target *t, const uint8_t *p)
 {
 	static uint8_t buf[1 << 17];
+	const int peer = t->peers[p[4] % PAIRS];
 	size_t len = (size_t)p[1] << 8 | p[2];
 
 	if (p[3] & 1)
-		(void)!write(t->peer, buf, len << (p[3] >> 1 & 1));
+		(void)!write(peer, buf, len << (p[3] >> 1 & 1));
 	else
-		while (read(t->peer, buf, sizeof(buf)) > 0)
+		while (read(peer, buf, sizeof(buf)) > 0)
 			;
 }
 
@@ -119,16 +122,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct virtio_device *dev;
 	struct target t = { 0 };
-	int pair[2];
+	int taps[PAIRS], vhosts[PAIRS] = { -1, -1 };
 
 	signal(SIGPIPE, SIG_IGN);
 	log_init("fuzz", -1, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
 	fake_driver_init(&t.drv);
 	t.loop = fake_loop_create();
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair) < 0)
-		abort();
-	t.peer = pair[1];
-	dev = net_create(&t.drv.mem, t.loop, pair[0], mac, 1500, PAIRS, NULL);
+	for (unsigned int i = 0; i < PAIRS; i++) {
+		int pair[2];
+
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair) < 0)
+			abort();
+		taps[i] = pair[0];
+		fake_tap_opened(taps[i]);
+		t.peers[i] = pair[1];
+	}
+	dev = net_create(&t.drv.mem, t.loop, taps, vhosts, mac, 1500, PAIRS, NULL);
 	if (!dev)
 		abort();
 	t.net = (struct net *)dev;
@@ -143,6 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		step(&t, data + at);
 	fake_driver_release(&t.drv);
 	event_loop_free(t.loop);
-	close(t.peer);
+	for (unsigned int i = 0; i < PAIRS; i++)
+		close(t.peers[i]);
 	return 0;
 }

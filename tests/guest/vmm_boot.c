@@ -144,7 +144,7 @@ static void send_config(struct boot *b, int sock)
 	for (unsigned int i = 0; i < VMM_FD_COUNT; i++) {
 		if (b->fds[i] < 0)
 			continue;
-		b->cfg.fd_mask |= 1u << i;
+		b->cfg.fd_mask |= 1ull << i;
 		list[n++] = b->fds[i];
 	}
 	vmm_config_encode(&w, &b->cfg);

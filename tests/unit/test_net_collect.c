@@ -181,18 +181,17 @@ static void only_the_default_interface_of_a_host_is_found(void **state)
 	assert_int_equal(f->found.interfaces[0].num_routes, 1);
 }
 
-static void a_tap_lives_as_long_as_its_descriptor(void **state)
+static void a_tap_lives_as_long_as(struct fixture *f, size_t queues)
 {
-	struct fixture *f = *state;
-	int tap, fd;
+	int fds[4];
 
 	if (access("/dev/net/tun", R_OK | W_OK) < 0)
 		skip();
 	lay_out(f, "true");
 	assert_int_equal(net_collect(&f->nl, &f->found, &f->err), 0);
-	fd = net_tap_create(&f->nl, f->found.ifindex[0], 1400, &tap, &f->err);
-	if (fd < 0)
+	if (net_tap_create(&f->nl, f->found.ifindex[0], 1400, fds, queues, &f->err) < 0)
 		skip(); /* no rights to make one here */
+	assert_int_equal(queues > 1, system("ip -o -d link | grep -q ' multi_queue '") == 0);
 	assert_int_equal(system("ip -o link | grep -q 'krun-tap.*mtu 1400.*state'"), 0);
 	/* where a guest is connected no second one is */
 	assert_int_equal(net_collect(&f->nl, &f->found, &f->err), -1);
@@ -200,8 +199,21 @@ static void a_tap_lives_as_long_as_its_descriptor(void **state)
 	f->found.joined = true;
 	assert_int_equal(net_collect(&f->nl, &f->found, NULL), 0);
 	assert_int_equal(f->found.count, 2);
-	close(fd);
+	for (size_t i = 0; i < queues; i++) {
+		assert_int_equal(system("ip -o link | grep -q krun-tap"), 0);
+		close(fds[i]);
+	}
 	assert_int_equal(system("! ip -o link | grep -q krun-tap"), 0);
+}
+
+static void a_tap_lives_as_long_as_its_descriptor(void **state)
+{
+	a_tap_lives_as_long_as(*state, 1);
+}
+
+static void a_tap_lives_as_long_as_one_of_its_queues(void **state)
+{
+	a_tap_lives_as_long_as(*state, 3);
 }
 
 static void names_of_taps(void **state)
@@ -266,6 +278,7 @@ int main(void)
 		T(a_route_by_several_ways_is_refused),
 		T(only_the_default_interface_of_a_host_is_found),
 		T(a_tap_lives_as_long_as_its_descriptor),
+		T(a_tap_lives_as_long_as_one_of_its_queues),
 		T(names_of_taps),
 		T(a_request_that_is_too_long_fails),
 		T(attributes_are_read_within_their_message),

@@ -2,13 +2,12 @@
 /*
  * virtio-net: the device (virtio 1.2, 5.1). The queues are in net_rx.c, net_tx.c and net_ctrl.c.
  *
- * Theory of operation: for each queue pair a thread of its own moves the packets between the queues
- * and the tap, so that neither waits for what the vCPUs do to other devices. Kicks go to it by
- * ioeventfd, and its interrupts to the guest by irqfd, past the machine's lock. All pairs send; the
- * first alone receives: on virtio-mmio all queues share one interrupt, and so one of the guest's
- * processors. A packet is never copied here: the
- * tap reads and writes guest memory, and computes or leaves out checksums and segmentation as its
- * virtio header says.
+ * Theory of operation: for each queue pair a thread of its own (net_pair.c) moves the packets between
+ * the queues and a queue of the tap, so that neither waits for what the vCPUs do to other devices.
+ * Kicks go to it by ioeventfd, and its interrupts to the guest by irqfd, past the machine's lock. On
+ * virtio-mmio all queues share one interrupt, and so one of the guest's processors; what several
+ * pairs bring is that the packets are copied in parallel. We never do that: the tap reads and writes
+ * guest memory, and computes or leaves out checksums and segmentation as its virtio header says.
  *
  * When the driver gives no buffers, the tap is not read, and drops what its queue does not hold, as
  * a network card does; when the tap takes no packets, the tx queue is left alone.
@@ -25,6 +24,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 
 #define NET_FEATURES                                                                          \
@@ -45,89 +45,6 @@ static struct net *net_of(struct virtio_device *dev)
 	return (struct net *)dev;
 }
 
-void net_broken(struct net_pair *p, const char *why)
-{
-	p->broken = why;
-	p->live = false;
-	net_watch_tap(p);
-	eventfd_write(p->net->broken_fd, 1);
-}
-
-void net_notify(struct net *net, unsigned int queue)
-{
-	if (virtqueue_should_notify(&net->dev.queues[queue]))
-		eventfd_write(virtio_device_call_fd(&net->dev, queue), 1);
-}
-
-void net_again(struct net *net, unsigned int queue)
-{
-	eventfd_write(virtio_device_kick_fd(&net->dev, queue), 1);
-}
-
-void net_watch_tap(struct net_pair *p)
-{
-	uint32_t events = 0;
-
-	if (p->tap < 0)
-		return;
-	/* The pairs' taps are one: the first pair reads it. */
-	if (p->live && !p->index && !p->rx_starving)
-		events |= EPOLLIN;
-	if (p->live && p->tx_blocked)
-		events |= EPOLLOUT;
-	event_loop_set(p->loop, &p->tap_src, events);
-}
-
-/* On a pair's thread, with its lock. */
-
-static void net_on_tap(void *data, uint32_t events)
-{
-	struct net_pair *p = data;
-
-	if (!p->live)
-		return;
-	/* The tap's interface was removed: nothing comes or goes any more. */
-	if (events & EPOLLERR) {
-		p->rx_starving = true;
-		p->tx_blocked = false;
-		events = 0;
-	}
-	if (events & EPOLLOUT) {
-		p->tx_blocked = false;
-		net_tx_run(p);
-	}
-	if (p->live && events & EPOLLIN)
-		net_rx_run(p);
-	net_watch_tap(p);
-}
-
-static void net_on_rx_kick(void *data, uint32_t events)
-{
-	struct net_pair *p = data;
-	eventfd_t count;
-
-	(void)events;
-	eventfd_read(p->rx_src.fd, &count);
-	if (!p->live || p->index)
-		return;
-	p->rx_starving = false;
-	net_rx_run(p);
-	net_watch_tap(p);
-}
-
-static void net_on_tx_kick(void *data, uint32_t events)
-{
-	struct net_pair *p = data;
-	eventfd_t count;
-
-	(void)events;
-	eventfd_read(p->tx_src.fd, &count);
-	if (!p->live || p->tx_blocked)
-		return;
-	net_tx_run(p);
-	net_watch_tap(p);
-}
-
 static void net_on_ctrl_kick(void *data, uint32_t events)
 {
 	struct net *net = data;
@@ -137,14 +54,6 @@ static void net_on_ctrl_kick(void *data, uint32_t events)
 	eventfd_read(net->ctrl_src.fd, &count);
 	if (net->pairs[0].live)
 		net_ctrl_run(net);
-}
-
-static void *net_thread(void *data)
-{
-	struct net_pair *p = data;
-
-	event_loop_run(p->loop);
-	return NULL;
 }
 
 /* On the machine's loop, with its lock: only there may the device's status change. */
@@ -168,27 +77,24 @@ static void net_on_broken(void *data, uint32_t events)
 	}
 }
 
-/* On a vCPU's thread, with the machine's lock. */
-
-/* A pair lives when the driver has set up both of its queues. */
-static int pair_activate(struct net_pair *p)
+int net_use_pairs(struct net *net, unsigned int pairs)
 {
-	struct virtio_device *dev = &p->net->dev;
-	const unsigned int rx = NET_QUEUE_RX(p->index), tx = NET_QUEUE_TX(p->index);
-	int r;
+	int r = 0;
 
-	if (!dev->queues[rx].ready || !dev->queues[tx].ready)
-		return p->index ? 0 : -EINVAL;
-	r = event_loop_add(p->loop, &p->rx_src, virtio_device_kick_fd(dev, rx), EPOLLIN,
-			   net_on_rx_kick, p);
-	if (r == 0)
-		r = event_loop_add(p->loop, &p->tx_src, virtio_device_kick_fd(dev, tx), EPOLLIN,
-				   net_on_tx_kick, p);
-	p->live = r == 0;
-	p->rx_starving = p->tx_blocked = false;
-	net_watch_tap(p);
+	for (unsigned int i = 1; i < net->num_pairs; i++) {
+		struct net_pair *p = &net->pairs[i];
+		int e;
+
+		pthread_mutex_lock(&p->lock);
+		e = net_pair_attach(p, i < pairs);
+		pthread_mutex_unlock(&p->lock);
+		if (e < 0)
+			r = e;
+	}
 	return r;
 }
+
+/* On a vCPU's thread, with the machine's lock. */
 
 static int net_activate(struct virtio_device *dev)
 {
@@ -204,7 +110,7 @@ static int net_activate(struct virtio_device *dev)
 		if (!i && p->tap >= 0)
 			r = net_tap_set_offload(p->tap, dev->features);
 		if (r == 0)
-			r = pair_activate(p);
+			r = net_pair_activate(p);
 		if (r == 0 && !i && ctrl && dev->queues[ctrl].ready)
 			r = event_loop_add(p->loop, &net->ctrl_src,
 					   virtio_device_kick_fd(dev, ctrl), EPOLLIN,
@@ -223,14 +129,9 @@ static void net_reset(struct virtio_device *dev)
 
 		/* The thread is between two callbacks when the lock is had. */
 		pthread_mutex_lock(&p->lock);
-		p->live = false;
-		p->broken = NULL;
-		event_loop_remove(p->loop, &p->rx_src);
-		event_loop_remove(p->loop, &p->tx_src);
 		if (!i)
 			event_loop_remove(p->loop, &net->ctrl_src);
-		net_watch_tap(p);
-		net_rx_reset(p);
+		net_pair_reset(p);
 		pthread_mutex_unlock(&p->lock);
 	}
 }
@@ -240,24 +141,12 @@ static void net_config_read(struct virtio_device *dev, uint32_t offset, void *bu
 	memcpy(buf, (const uint8_t *)&net_of(dev)->config + offset, len);
 }
 
-static void pair_release(struct net_pair *p)
-{
-	if (p->started) {
-		event_loop_stop(p->loop);
-		pthread_join(p->thread, NULL);
-	}
-	event_loop_free(p->loop);
-	pthread_mutex_destroy(&p->lock);
-	if (p->tap >= 0)
-		close(p->tap);
-}
-
 static void net_destroy(struct virtio_device *dev)
 {
 	struct net *net = net_of(dev);
 
 	for (unsigned int i = 0; i < net->num_pairs; i++)
-		pair_release(&net->pairs[i]);
+		net_pair_release(&net->pairs[i]);
 	event_loop_remove(net->machine_loop, &net->broken_src);
 	if (net->broken_fd >= 0)
 		close(net->broken_fd);
@@ -279,72 +168,66 @@ static const struct virtio_device_ops net_ops[NET_PAIRS_MAX] = {
 	NET_OPS(2), NET_OPS(5), NET_OPS(7), NET_OPS(9),
 };
 
-static int pair_init(struct net *net, unsigned int index)
+/* Each pair takes its queue of the tap; those that are left over after a failure are closed. */
+static int plug_pairs(struct net *net, const int *taps)
 {
-	struct net_pair *p = &net->pairs[index];
+	int r = 0;
 
-	p->net = net;
-	p->index = index;
-	p->tap = -1;
-	pthread_mutex_init(&p->lock, NULL);
-	p->loop = event_loop_create(&p->lock, NULL);
-	return p->loop ? 0 : -ENOMEM;
-}
+	for (unsigned int i = 0; i < net->num_pairs; i++) {
+		struct net_pair *p = &net->pairs[i];
 
-/* Every pair writes to the tap. With the pair's lock, or before there is a thread. */
-static int pair_plug(struct net_pair *p, int tap)
-{
-	const int fd = p->index ? dup(tap) : tap;
-	int r = fd < 0 ? -errno : event_loop_add(p->loop, &p->tap_src, fd, 0, net_on_tap, p);
-
-	if (r < 0) {
-		if (fd >= 0 && p->index)
-			close(fd);
-		return r;
+		pthread_mutex_lock(&p->lock);
+		if (r == 0)
+			r = net_pair_plug(p, taps[i]);
+		else
+			close(taps[i]);
+		pthread_mutex_unlock(&p->lock);
 	}
-	p->tap = fd;
-	p->rx_starving = p->tx_blocked = false;
-	net_watch_tap(p);
-	return 0;
+	return r;
 }
 
-static void pair_unplug(struct net_pair *p)
+/* With vhost-net the rings are the kernel's. */
+static int take_vhosts(struct net *net, int *vhosts)
 {
-	event_loop_remove(p->loop, &p->tap_src);
-	if (p->tap >= 0)
-		close(p->tap);
-	p->tap = -1;
-	/* What the driver still sends is used up; see tx_one(). */
-	if (p->live && p->tx_blocked)
-		net_again(p->net, NET_QUEUE_TX(p->index));
-	p->tx_blocked = false;
+	int r = 0;
+
+	for (unsigned int i = 0; vhosts[0] >= 0 && i < net->num_pairs; i++)
+		net->pairs[i].vhost = steal_fd(&vhosts[i]);
+	if (net->pairs[0].vhost >= 0)
+		r = net_vhost_offer(&net->pairs[0], &net->dev.offered_features);
+	return r;
 }
 
-static int net_set_up(struct net *net, unsigned int pairs, int tap)
+static int net_set_up(struct net *net, unsigned int pairs, int *taps, int *vhosts)
 {
 	int r = 0;
 
 	while (net->num_pairs < pairs && r == 0)
-		r = pair_init(net, net->num_pairs++);
+		r = net_pair_init(net, net->num_pairs++);
+	if (r == 0)
+		r = take_vhosts(net, vhosts);
 	net->broken_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (r == 0)
 		r = net->broken_fd < 0 ? -errno :
 					 event_loop_add(net->machine_loop, &net->broken_src,
 							net->broken_fd, EPOLLIN, net_on_broken,
 							net);
-	if (r < 0 || tap < 0)
+	if (r < 0 || taps[0] < 0)
 		return r;
-	if (net_tap_set_offload(tap, NET_FEATURES | NET_FEATURES_USO) == 0)
+	if (net_tap_set_offload(taps[0], NET_FEATURES | NET_FEATURES_USO) == 0)
 		net->dev.offered_features |= NET_FEATURES_USO;
-	r = net_tap_set_offload(tap, 0);
-	for (unsigned int i = pairs; i-- > 0 && r == 0;)
-		r = pair_plug(&net->pairs[i], tap); /* the first one last: it takes the tap itself */
+	r = net_tap_set_offload(taps[0], 0);
+	if (r == 0) {
+		r = plug_pairs(net, taps);
+		for (unsigned int i = 0; i < pairs; i++)
+			taps[i] = -1;
+	}
 	return r;
 }
 
-struct virtio_device *net_create(const struct guest_memory *mem, struct event_loop *loop, int tap,
-				 const uint8_t *mac, uint32_t mtu, unsigned int pairs,
-				 struct error **err)
+struct virtio_device *net_create(const struct guest_memory *mem, struct event_loop *loop, int *taps,
+				 int *vhosts, const uint8_t *mac, uint32_t mtu,
+				 unsigned int pairs, struct error **err)
 {
 	struct net *net = calloc(1, sizeof(*net));
 	int r = -ENOMEM;
@@ -357,16 +240,14 @@ struct virtio_device *net_create(const struct guest_memory *mem, struct event_lo
 						     1ull << VIRTIO_NET_F_CTRL_VQ;
 		net->machine_loop = loop;
 		memcpy(net->config.mac, mac, sizeof(net->config.mac));
-		net->config.status = htole16(tap < 0 ? 0 : VIRTIO_NET_S_LINK_UP);
+		net->config.status = htole16(taps[0] < 0 ? 0 : VIRTIO_NET_S_LINK_UP);
 		net->config.max_virtqueue_pairs = htole16((uint16_t)pairs);
 		net->config.mtu = htole16((uint16_t)mtu);
-		r = net_set_up(net, pairs, tap);
+		r = net_set_up(net, pairs, taps, vhosts);
 	}
 	if (r == 0)
 		return &net->dev;
 	error_set(err, -r, "cannot make a network device of a tap");
-	if (tap >= 0 && (!net || net->pairs[0].tap != tap))
-		close(tap);
 	if (net)
 		net_destroy(&net->dev);
 	return NULL;
@@ -377,12 +258,12 @@ int net_start(struct virtio_device *dev, struct error **err)
 	struct net *net = net_of(dev);
 
 	for (unsigned int i = 0; i < net->num_pairs; i++) {
-		struct net_pair *p = &net->pairs[i];
-		const int r = pthread_create(&p->thread, NULL, net_thread, p);
+		const int r = net_pair_start(&net->pairs[i]);
 
-		if (r)
-			return error_set(err, r, "cannot start the network device's threads");
-		p->started = true;
+		if (r < 0)
+			return error_set(err, -r, net->pairs[i].vhost < 0 ?
+					 "cannot start the network device's threads" :
+					 "cannot give the network device to vhost-net");
 	}
 	return 0;
 }
@@ -394,26 +275,22 @@ static void net_set_link(struct net *net, bool up)
 }
 
 /* With the machine's lock, as net_activate(): the device does not come to life meanwhile. */
-int net_plug(struct virtio_device *dev, int tap)
+int net_plug(struct virtio_device *dev, const int *taps)
 {
 	struct net *net = net_of(dev);
 	int r = net->pairs[0].tap < 0 ? 0 : -EBUSY;
 
 	if (r == 0)
-		r = net_tap_set_offload(tap, dev->active ? dev->features : 0);
-	for (unsigned int i = net->num_pairs; i-- > 0 && r == 0;) {
-		struct net_pair *p = &net->pairs[i];
-
-		pthread_mutex_lock(&p->lock);
-		r = pair_plug(p, tap);
-		pthread_mutex_unlock(&p->lock);
+		r = net_tap_set_offload(taps[0], dev->active ? dev->features : 0);
+	if (r < 0) {
+		for (unsigned int i = 0; i < net->num_pairs; i++)
+			close(taps[i]);
+		return r;
 	}
-	if (r == 0) {
+	r = plug_pairs(net, taps);
+	if (r == 0)
 		net_set_link(net, true);
-		return 0;
-	}
-	close(tap);
-	if (r != -EBUSY)
+	else
 		net_unplug(dev);
 	return r;
 }
@@ -426,7 +303,7 @@ void net_unplug(struct virtio_device *dev)
 		struct net_pair *p = &net->pairs[i];
 
 		pthread_mutex_lock(&p->lock);
-		pair_unplug(p);
+		net_pair_unplug(p);
 		pthread_mutex_unlock(&p->lock);
 	}
 	net_set_link(net, false);

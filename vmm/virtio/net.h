@@ -16,17 +16,19 @@ struct event_loop;
 /**
  * net_create() - a network device
  * @loop: the machine's; hears of a queue that broke
- * @tap:  a tap (IFF_TAP|IFF_NO_PI|IFF_VNET_HDR), non-blocking, with headers of 12 bytes and in
- *        little-endian; owned from now on, also when this fails. -1: the link is down.
+ * @taps: the queues of a tap (IFF_TAP|IFF_NO_PI|IFF_VNET_HDR, and IFF_MULTI_QUEUE for more than one),
+ *        non-blocking, with headers of 12 bytes and in little-endian. Taken where they are set to -1.
+ *        The first one -1: the link is down.
+ * @vhosts: as many of /dev/vhost-net; taken likewise. The first one -1: packets are moved here.
  * @mac:  6 bytes
  * @mtu:  of the interface that the device stands for
- * @pairs: of queues, 1 to NET_PAIRS_MAX
+ * @pairs: of queues, 1 to NET_PAIRS_MAX; as many are in the arrays
  *
  * What the tap can do decides what the driver is offered.
  */
-struct virtio_device *net_create(const struct guest_memory *mem, struct event_loop *loop, int tap,
-				 const uint8_t *mac, uint32_t mtu, unsigned int pairs,
-				 struct error **err);
+struct virtio_device *net_create(const struct guest_memory *mem, struct event_loop *loop, int *taps,
+				 int *vhosts, const uint8_t *mac, uint32_t mtu,
+				 unsigned int pairs, struct error **err);
 
 /**
  * net_start() - start the threads that move the packets, once the device is plugged in
@@ -35,8 +37,8 @@ struct virtio_device *net_create(const struct guest_memory *mem, struct event_lo
  */
 int net_start(struct virtio_device *dev, struct error **err);
 
-/** net_plug() - the link comes up, on @tap (as above; owned from now on); 0 or -errno */
-int net_plug(struct virtio_device *dev, int tap);
+/** net_plug() - the link comes up, on @taps (as above; owned from now on); 0 or -errno */
+int net_plug(struct virtio_device *dev, const int *taps);
 
 /** net_unplug() - the link goes down, and the tap with it */
 void net_unplug(struct virtio_device *dev);

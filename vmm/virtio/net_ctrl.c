@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * virtio-net, the driver's commands (virtio 1.2, 5.1.6.5). There is one: how many queue pairs it
- * uses. Every pair that the driver has set up is served all the time, so nothing has to be done for
- * it; received packets come by the first pair, whatever the number.
+ * uses. The others are detached from the tap, which would go on giving packets to them.
  */
 #include <endian.h>
 #include <errno.h>
@@ -16,7 +15,7 @@ unsigned int net_ctrl_index(const struct net *net)
 	return net_has(net, VIRTIO_NET_F_MQ) ? 2 * net->num_pairs : 2;
 }
 
-static uint8_t ctrl_obey(const struct net *net, struct virtq_chain *chain)
+static uint8_t ctrl_obey(struct net *net, struct virtq_chain *chain)
 {
 	struct virtio_net_ctrl_hdr hdr;
 	uint16_t pairs;
@@ -27,7 +26,9 @@ static uint8_t ctrl_obey(const struct net *net, struct virtq_chain *chain)
 	    chain_read(chain, &pairs, sizeof(pairs)) != sizeof(pairs))
 		return VIRTIO_NET_ERR;
 	pairs = le16toh(pairs);
-	return pairs >= 1 && pairs <= net->num_pairs ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
+	if (pairs < 1 || pairs > net->num_pairs)
+		return VIRTIO_NET_ERR;
+	return net_use_pairs(net, pairs) < 0 ? VIRTIO_NET_ERR : VIRTIO_NET_OK;
 }
 
 void net_ctrl_run(struct net *net)

@@ -2,7 +2,7 @@
 #ifndef VMM_VIRTIO_NET_PRIV_H
 #define VMM_VIRTIO_NET_PRIV_H
 
-/* Shared by net.c, net_ctrl.c, net_rx.c, net_tx.c and net_tap.c. */
+/* Shared by net.c and net_*.c. */
 
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
@@ -65,7 +65,10 @@ struct net_pair {
 	 * whoever wants it may hold the machine's lock, never the other way round.
 	 */
 	pthread_mutex_t lock;
-	int tap; /* owned; -1: the link is down */
+	int tap; /* owned: a queue of it; -1: the link is down */
+	bool attached; /* the driver uses this pair, and the tap this queue */
+	int vhost;     /* owned: /dev/vhost-net; -1: packets are moved here */
+	int vhost_tap; /* what it was told to use */
 	struct event_loop *loop; /* owned: the thread's */
 	pthread_t thread;
 	bool started;
@@ -89,7 +92,7 @@ struct net {
 	struct net_pair pairs[NET_PAIRS_MAX];
 };
 
-/** net_rx_run() - move packets from the tap to the guest; first pair; with its lock held */
+/** net_rx_run() - move packets from the tap to the guest; with the pair's lock held */
 void net_rx_run(struct net_pair *p);
 
 /** net_rx_reset() - forget the driver's buffers */
@@ -109,6 +112,9 @@ bool net_tx_check(struct virtio_net_hdr_v1 *hdr, size_t frame, uint64_t features
 /** net_tap_set_offload() - what the tap may leave to a driver with these features; 0 or -errno */
 int net_tap_set_offload(int tap, uint64_t features);
 
+/** net_tap_set_queue() - attach or detach one queue of a tap that has several; 0 or -errno */
+int net_tap_set_queue(int tap, bool attach);
+
 /** net_ctrl_run() - obey the driver's commands (net_ctrl.c); with the first pair's lock held */
 void net_ctrl_run(struct net *net);
 
@@ -118,8 +124,39 @@ unsigned int net_ctrl_index(const struct net *net);
 /** net_broken() - a queue is malformed: no more packets until reset */
 void net_broken(struct net_pair *p, const char *why);
 
-/** net_watch_tap() - wait for what is of use now */
-void net_watch_tap(struct net_pair *p);
+/*
+ * net_pair.c: all but the first two with the pair's lock held, or before its thread is there. 0 or
+ * -errno.
+ */
+int net_pair_init(struct net *net, unsigned int index);
+void net_pair_release(struct net_pair *p);
+/** net_pair_start() - start the thread that serves it */
+int net_pair_start(struct net_pair *p);
+/** net_pair_activate() - the driver has set up its queues, or not */
+int net_pair_activate(struct net_pair *p);
+void net_pair_reset(struct net_pair *p);
+/** net_pair_attach() - does the driver use it? */
+int net_pair_attach(struct net_pair *p, bool on);
+/** net_pair_plug() - take a queue of a tap; closed when this fails */
+int net_pair_plug(struct net_pair *p, int tap);
+void net_pair_unplug(struct net_pair *p);
+/** net_pair_watch() - wait for what is of use now */
+int net_pair_watch(struct net_pair *p);
+
+/** net_use_pairs() - attach the first @pairs, detach the others; with the first one's lock held */
+int net_use_pairs(struct net *net, unsigned int pairs);
+
+/*
+ * net_vhost.c: a pair served by the kernel's vhost-net. 0 or -errno.
+ */
+/** net_vhost_offer() - take away what it cannot do */
+int net_vhost_offer(const struct net_pair *p, uint64_t *features);
+/** net_vhost_own() - make its thread, and tell it where guest memory is */
+int net_vhost_own(const struct net_pair *p);
+/** net_vhost_set_up() - tell it where the queues are; it does nothing with them yet */
+int net_vhost_set_up(const struct net_pair *p);
+/** net_vhost_update() - have it serve the queues with the present tap, or not */
+int net_vhost_update(struct net_pair *p);
 
 /** net_notify() - interrupt the driver if it wants to hear of this queue */
 void net_notify(struct net *net, unsigned int queue);

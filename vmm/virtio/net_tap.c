@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is asked of a tap device beside packets. Tests put something else in the place of this. */
 #include <errno.h>
+#include <net/if.h>
 #include <sys/ioctl.h>
 
 #include "vmm/virtio/net_priv.h"
+
+int net_tap_set_queue(int tap, bool attach)
+{
+	struct ifreq ifr = { 0 };
+
+	ifr.ifr_flags = attach ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE;
+	return ioctl(tap, TUNSETQUEUE, &ifr) < 0 ? -errno : 0;
+}
 
 int net_tap_set_offload(int tap, uint64_t features)
 {
