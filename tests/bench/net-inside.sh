@@ -2,7 +2,7 @@
 #
 # The part of tests/bench/net that runs in the tested host. Prints lines "TARGET WHAT ROUND VALUE".
 #
-# Usage: net-inside.sh SHARE ROUNDS SECONDS
+# Usage: net-inside.sh SHARE ROUNDS SECONDS TARGETS
 # shellcheck shell=bash
 set -euo pipefail
 
@@ -11,18 +11,28 @@ rounds=$2
 seconds=$3
 network=krun-bench
 export LD_LIBRARY_PATH=$share/lib
-targets=(crun krun-gpu qemu)
-declare -A address=([crun]=10.84.0.11 [krun-gpu]=10.84.0.12 [qemu]=10.84.0.13)
+IFS=, read -ra targets <<< "$4"
+declare -A address=([crun]=10.84.0.11 [krun-gpu]=10.84.0.12 [qemu]=10.84.0.13
+	[krun-gpu-vhost]=10.84.0.14 [qemu-vhost]=10.84.0.15 [krun-gpu-2]=10.84.0.16)
+qemus=()
 
 # What every target runs: iperf3 for throughput, net for requests and responses.
 serve='export LD_LIBRARY_PATH=/bench/lib; /bench/net serve 7000 > /dev/null & exec /bench/iperf3 -s'
 
 start_container() {
-	podman --runtime "$1" run -d --rm --name "bench-$1" --network "$network" --ip "${address[$1]}" \
+	local runtime=$1 options=()
+
+	case $1 in
+	krun-gpu-vhost) options=(--annotation krun-gpu.vhost-net=1) ;;
+	krun-gpu-2) options=(--annotation krun-gpu.net-queues=2) ;;
+	esac
+	[ "$1" = crun ] || runtime=krun-gpu
+	podman --runtime "$runtime" run -d --rm --name "bench-$1" "${options[@]}" \
+		--network "$network" --ip "${address[$1]}" \
 		-v "$share":/bench:ro demo sh -c "$serve" > /dev/null
 }
 
-# An initramfs with what the containers have; the same kernel as krun-gpu's.
+# make_initramfs DIR ADDRESS - with what the containers have; the same kernel as krun-gpu's.
 make_initramfs() {
 	local root=$1
 
@@ -41,67 +51,60 @@ make_initramfs() {
 		mount -t devtmpfs dev /dev
 		ip link set lo up
 		ip link set eth0 up
-		ip address add ${address[qemu]}/24 dev eth0
+		ip address add $2/24 dev eth0
 		$serve
 	END
 	chmod +x "$root/init"
 	(cd "$root" && find . | cpio --quiet -o -H newc) > "$root.cpio"
 }
 
-# QEMU with a tap that is joined to a veth of the bridge's as krun-gpu's is.
+# start_qemu TARGET - QEMU with a tap that is joined to a veth of the bridge's as krun-gpu's is.
 start_qemu() {
-	local root bridge cpus
+	local target=$1 vhost=off root bridge cpus mac
 	root=$(mktemp -d)
 	bridge=$(podman network inspect -f '{{.NetworkInterface}}' "$network")
 	cpus=$(nproc)
 
-	make_initramfs "$root"
-	ip netns add bench-qemu
-	ip link add bench-q type veth peer name eth0 netns bench-qemu
-	ip link set bench-q master "$bridge" up
-	ip -n bench-qemu link set eth0 up
-	ip -n bench-qemu tuntap add tap0 mode tap vnet_hdr
-	ip -n bench-qemu link set tap0 up
+	[ "$target" = qemu ] || vhost=on
+	mac=02:00:00:00:00:${address[$target]##*.}
+	make_initramfs "$root" "${address[$target]}"
+	ip netns add "bench-$target"
+	ip link add "b-$target" type veth peer name eth0 netns "bench-$target"
+	ip link set "b-$target" master "$bridge" up
+	ip -n "bench-$target" link set eth0 up
+	ip -n "bench-$target" tuntap add tap0 mode tap vnet_hdr
+	ip -n "bench-$target" link set tap0 up
 	for pair in "eth0 tap0" "tap0 eth0"; do
 		set -- $pair
-		tc -n bench-qemu qdisc add dev "$1" ingress
-		tc -n bench-qemu filter add dev "$1" ingress matchall action mirred egress redirect dev "$2"
+		tc -n "bench-$target" qdisc add dev "$1" ingress
+		tc -n "bench-$target" filter add dev "$1" ingress matchall action mirred egress redirect dev "$2"
 	done
-	ip netns exec bench-qemu env -u LD_LIBRARY_PATH qemu-system-x86_64 -accel kvm -cpu host \
+	ip netns exec "bench-$target" env -u LD_LIBRARY_PATH qemu-system-x86_64 -accel kvm -cpu host \
 		-M microvm,acpi=off,isa-serial=on,x-option-roms=off -m 512 -smp "$cpus" \
 		-global virtio-mmio.force-legacy=false -nodefaults -no-user-config -no-reboot \
 		-display none -serial "file:$root.console" \
 		-kernel /usr/share/krun-gpu/vmlinux -initrd "$root.cpio" \
 		-append "console=ttyS0 quiet reboot=t panic=-1 tsc=reliable swiotlb=noforce dummy.numdummies=0" \
-		-netdev tap,id=n,ifname=tap0,script=no,downscript=no,vhost=off \
-		-device virtio-net-device,netdev=n,mac=02:00:00:00:00:13 < /dev/null &
-	qemu=$!
+		-netdev tap,id=n,ifname=tap0,script=no,downscript=no,vhost="$vhost" \
+		-device virtio-net-device,netdev=n,mac="$mac" < /dev/null &
+	qemus+=($!)
 }
 
-# The process that moves a target's packets, if it has one.
-mover() {
-	case $1 in
-	krun-gpu) podman inspect -f '{{.State.Pid}}' bench-krun-gpu ;;
-	qemu) echo "$qemu" ;;
-	esac
-}
-
-# cpu_ms PID - CPU time of a process so far.
+# cpu_ms - CPU time of the host so far: all but what it was idle or waited.
 cpu_ms() {
-	[ -n "$1" ] || { echo 0; return; }
-	awk -v hz="$(getconf CLK_TCK)" '{ print int(($14 + $15) * 1000 / hz) }' "/proc/$1/stat"
+	awk -v hz="$(getconf CLK_TCK)" '$1 == "cpu" { print int(($2 + $3 + $4 + $7 + $8) * 1000 / hz) }' \
+		/proc/stat
 }
 
-# throughput TARGET WHAT ROUND OPTION... - Mbit/s, and the target's process's CPU time for each MiB.
+# throughput TARGET WHAT ROUND OPTION... - Mbit/s, and the host's CPU time for each MiB.
 throughput() {
-	local target=$1 what=$2 round=$3 pid before json
+	local target=$1 what=$2 round=$3 before json
 	shift 3
 
-	pid=$(mover "$target")
-	before=$(cpu_ms "$pid")
+	before=$(cpu_ms)
 	json=$(timeout $((seconds * 10 + 60)) "$share/iperf3" -c "${address[$target]}" -t "$seconds" -J "$@")
 	jq -r --arg t "$target" --arg w "$what" --arg r "$round" --argjson cpu \
-		$(($(cpu_ms "$pid") - before)) '.end.sum_received as $s |
+		$(($(cpu_ms) - before)) '.end.sum_received as $s |
 		"\($t) \($w) \($r) \($s.bits_per_second / 1e6)",
 		"\($t) \($w)-cpu \($r) \($cpu / ($s.bytes / 1048576))"' <<< "$json"
 }
@@ -130,18 +133,25 @@ wait_for() {
 }
 
 finish() {
-	podman rm -f -t 0 bench-crun bench-krun-gpu > /dev/null 2>&1 || true
-	[ -z "${qemu-}" ] || kill "$qemu" 2> /dev/null || true
-	ip netns delete bench-qemu 2> /dev/null || true
+	local target
+
+	[ ${#qemus[@]} -eq 0 ] || kill "${qemus[@]}" 2> /dev/null || true
+	for target in "${targets[@]}"; do
+		case $target in
+		qemu*) ip netns delete "bench-$target" 2> /dev/null || true ;;
+		*) podman rm -f -t 0 "bench-$target" > /dev/null 2>&1 || true ;;
+		esac
+	done
 	podman network rm "$network" > /dev/null 2>&1 || true
 }
 
 trap finish EXIT
 podman network create --subnet 10.84.0.0/24 "$network" > /dev/null
-start_container crun
-start_container krun-gpu
-start_qemu
 for target in "${targets[@]}"; do
+	case $target in
+	qemu*) start_qemu "$target" ;;
+	*) start_container "$target" ;;
+	esac
 	wait_for "${address[$target]}"
 done
 for ((i = 0; i <= rounds; i++)); do

@@ -92,6 +92,26 @@ load network
 	[[ $output == *"eth0 1500"*"second 1400"*"10.91.0.5/24"*"10.92.0.5/24"* ]]
 }
 
+@test "a container with a user namespace; more networks than a microVM has devices" {
+	both '
+		server srv --network podman:ip=10.88.0.77,mac=02:00:00:00:00:04 -p 8500:7000 \
+			--uidmap 0:200000:65536 --gidmap 0:200000:65536
+		until_true 20 eval "podman exec srv ls /sys/class/net/eth0 > /dev/null"
+		podman exec srv sh -c "cat /proc/self/uid_map; $show_interfaces"
+		$net half 127.0.0.1 8500
+		$net get 10.88.0.77 7000 2
+		gone srv'
+	[[ $output == *200000*"eth0 1500 1"*"10.88.0.77/16"*after*"got 2 MiB" ]]
+	krun '
+		for i in 1 2 3 4 5; do
+			podman network create --subnet 10.7$i.0.0/24 n$i > /dev/null
+		done
+		kr --network n1 --network n2 --network n3 --network n4 --network n5 demo true 2>&1 ||
+			podman network rm n1 n2 n3 n4 n5 > /dev/null'
+	[ "$status" -eq 0 ]
+	[[ $output == *"more than 4 networks"* ]]
+}
+
 @test "networks are connected and disconnected while it runs" {
 	both '
 		podman network create --subnet 10.91.0.0/24 one > /dev/null
