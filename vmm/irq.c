@@ -14,6 +14,17 @@ int irq_attach(struct kvm *kvm, uint32_t gsi, int eventfd, struct error **err)
 	return r < 0 ? error_set(err, -r, "KVM refuses an irqfd for gsi %u", gsi) : 0;
 }
 
+void irq_line_pulse(void *line)
+{
+	const struct irq_line *l = line;
+
+	for (uint32_t level = 2; level-- > 0;) {
+		const struct kvm_irq_level irq = { .irq = l->gsi, .level = level };
+
+		kvm_ioctl_ptr(l->kvm->vm_fd, KVM_IRQ_LINE, &irq);
+	}
+}
+
 int irq_attach_kick(struct kvm *kvm, uint64_t gpa, uint32_t value, int eventfd, struct error **err)
 {
 	const struct kvm_ioeventfd io = {

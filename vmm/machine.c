@@ -79,6 +79,7 @@ struct machine {
 	int console_fd; /* owned */
 	struct last_words last_words;
 	struct virtio_transport *transports[ARCH_MMIO_DEVICES_MAX];
+	struct irq_line lines[ARCH_MMIO_DEVICES_MAX];
 	size_t num_transports;
 	uint8_t *registers; /* owned: REGISTERS_SIZE bytes, a page a device; NULL: none needed */
 	struct shm_window *gpu_window;
@@ -231,6 +232,19 @@ static void transport_write(void *data, uint64_t offset, const void *buf, size_t
 	transport_mmio_write(data, offset, buf, len);
 }
 
+/* Whoever has only an eventfd interrupts by it; this process does without. */
+static int attach_line(struct machine *m, struct virtio_transport *t,
+		       const struct virtio_device *dev, size_t n, struct error **err)
+{
+	const struct transport_line line = { irq_line_pulse, &m->lines[n] };
+
+	m->lines[n] = (struct irq_line){ &m->kvm, ARCH_MMIO_FIRST_GSI + (uint32_t)n };
+	if (dev->irqfd)
+		return irq_attach(&m->kvm, m->lines[n].gsi, transport_mmio_irq_fd(t), err);
+	transport_mmio_set_line(t, &line);
+	return 0;
+}
+
 /*
  * An interrupt of a device whose queues are not this loop's is no exit to us: the driver reads the
  * registers from a page, and what it acknowledges by stays with KVM.
@@ -278,7 +292,7 @@ static int add_device(struct machine *m, struct virtio_device *dev, struct error
 		return error_set(err, ENOSPC, "the machine has too many devices");
 	}
 	m->transports[m->num_transports++] = t;
-	if (irq_attach(&m->kvm, ARCH_MMIO_FIRST_GSI + (uint32_t)n, transport_mmio_irq_fd(t), err))
+	if (attach_line(m, t, dev, n, err))
 		return -1;
 	for (unsigned int i = 0; i < queues; i++)
 		if (irq_attach_kick(&m->kvm, base + TRANSPORT_MMIO_QUEUE_NOTIFY, i,

@@ -26,6 +26,7 @@
 static const struct sandbox_rule rules[] = {
 	/* vCPU threads */
 	ALLOW_ARG("ioctl", 1, KVM_RUN, "run the guest"),
+	ALLOW_ARG("ioctl", 1, KVM_IRQ_LINE, "interrupt the guest"),
 	ALLOW_ARG("ioctl", 1, KVM_KVMCLOCK_CTRL, "tell the guest that it was paused"),
 	ALLOW_ARG("ioctl", 1, KVM_GET_REGS, "say where a vCPU failed"),
 	ALLOW_ARG("ioctl", 1, KVM_GET_SREGS, "say where a vCPU failed"),

@@ -34,6 +34,12 @@ int virtio_device_kick_fd(struct virtio_device *dev, unsigned int index)
 	return fake_driver_current->kick_fd[index];
 }
 
+void virtio_device_interrupt(struct virtio_device *dev, unsigned int index)
+{
+	(void)dev;
+	eventfd_write(fake_driver_current->call_fd[index], 1);
+}
+
 int virtio_device_call_fd(struct virtio_device *dev, unsigned int index)
 {
 	(void)dev;

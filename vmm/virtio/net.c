@@ -4,7 +4,7 @@
  *
  * Theory of operation: for each queue pair a thread of its own (net_pair.c) moves the packets between
  * the queues and a queue of the tap, so that neither waits for what the vCPUs do to other devices.
- * Kicks go to it by ioeventfd, and its interrupts to the guest by irqfd, past the machine's lock. On
+ * Kicks go to it by ioeventfd, and it interrupts the guest itself, past the machine's lock. On
  * virtio-mmio all queues share one interrupt, and so one of the guest's processors; what several
  * pairs bring is that the packets are copied in parallel. We never do that: the tap reads and writes
  * guest memory, and computes or leaves out checksums and segmentation as its virtio header says.
@@ -235,6 +235,7 @@ struct virtio_device *net_create(const struct guest_memory *mem, struct event_lo
 	if (net) {
 		virtio_device_init(&net->dev, &net_ops[pairs - 1], mem);
 		net->dev.external_queues = true;
+		net->dev.irqfd = vhosts[0] >= 0;
 		if (pairs > 1)
 			net->dev.offered_features |= 1ull << VIRTIO_NET_F_MQ |
 						     1ull << VIRTIO_NET_F_CTRL_VQ;

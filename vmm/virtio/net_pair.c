@@ -26,7 +26,7 @@ void net_broken(struct net_pair *p, const char *why)
 void net_notify(struct net *net, unsigned int queue)
 {
 	if (virtqueue_should_notify(&net->dev.queues[queue]))
-		eventfd_write(virtio_device_call_fd(&net->dev, queue), 1);
+		virtio_device_interrupt(&net->dev, queue);
 }
 
 void net_again(struct net *net, unsigned int queue)

@@ -5,8 +5,9 @@
  * change only between DRIVER and FEATURES_OK; queues only between FEATURES_OK and DRIVER_OK. So a
  * device sees addresses once, in activate, and they stay until reset.
  *
- * All register accesses and callbacks run with the machine's lock held; the interrupt is an
- * eventfd, and the guest's handler asks InterruptStatus what it was about.
+ * All register accesses and callbacks run with the machine's lock held; the interrupt is a pulse of
+ * a line, and the guest's handler asks InterruptStatus what it was about. By eventfd KVM leaves the
+ * pulse to another thread of the kernel's, so that only those use one who have nothing else.
  *
  * Each interrupt makes the driver read that register and write another. With a page that the guest
  * can read, in which the registers stand, and an eventfd for what it writes, neither leaves KVM.
@@ -18,6 +19,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -44,6 +46,8 @@ struct virtio_transport {
 	struct virtio_device *dev; /* owned */
 	struct event_loop *loop;   /* borrowed from machine */
 	int irq_fd;		   /* owned */
+	struct transport_line line;
+	pthread_mutex_t line_lock; /* for line.pulse() */
 	uint32_t status;
 	uint32_t interrupt_status;
 	uint32_t config_generation;
@@ -58,15 +62,30 @@ struct virtio_transport {
 static void page_publish(struct virtio_transport *t);
 static void page_publish_config(struct virtio_transport *t);
 
-static void interrupt_raise(struct virtio_transport *t, uint32_t cause)
+/*
+ * Two edges are to be two: while one thread has the line up, no other may, or its own would go
+ * unseen.
+ */
+static void line_pulse(struct virtio_transport *t)
 {
 	const uint64_t one = 1;
 
-	t->interrupt_status |= cause;
-	page_publish(t);
+	if (!t->dev->irqfd && t->line.pulse) {
+		pthread_mutex_lock(&t->line_lock);
+		t->line.pulse(t->line.data);
+		pthread_mutex_unlock(&t->line_lock);
+		return;
+	}
 	/* Cannot fail but by a full counter, and then the interrupt is pending anyway. */
 	if (write(t->irq_fd, &one, sizeof(one)) < 0)
 		return;
+}
+
+static void interrupt_raise(struct virtio_transport *t, uint32_t cause)
+{
+	t->interrupt_status |= cause;
+	page_publish(t);
+	line_pulse(t);
 }
 
 void virtio_device_notify_queue(struct virtio_device *dev, unsigned int index)
@@ -82,6 +101,12 @@ void virtio_device_notify_config(struct virtio_device *dev)
 	page_publish_config(t);
 	if (t->status & VIRTIO_CONFIG_S_DRIVER_OK)
 		interrupt_raise(t, VIRTIO_MMIO_INT_CONFIG);
+}
+
+void virtio_device_interrupt(struct virtio_device *dev, unsigned int index)
+{
+	(void)index; /* one interrupt a device: the handler looks at every queue */
+	line_pulse(dev->transport);
 }
 
 void virtio_device_needs_reset(struct virtio_device *dev, const char *why)
@@ -104,7 +129,7 @@ int virtio_device_kick_fd(struct virtio_device *dev, unsigned int index)
 
 int virtio_device_call_fd(struct virtio_device *dev, unsigned int index)
 {
-	(void)index; /* one interrupt a device: the handler looks at every queue */
+	(void)index;
 	return dev->transport->irq_fd;
 }
 
@@ -145,6 +170,7 @@ struct virtio_transport *transport_mmio_create(struct virtio_device *dev, struct
 	if (t) {
 		t->dev = dev;
 		t->loop = loop;
+		pthread_mutex_init(&t->line_lock, NULL);
 		t->irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		t->ack_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (t->irq_fd < 0 || t->ack_fd < 0)
@@ -180,7 +206,13 @@ void transport_mmio_free(struct virtio_transport *t)
 		close(t->irq_fd);
 	if (t->ack_fd >= 0)
 		close(t->ack_fd);
+	pthread_mutex_destroy(&t->line_lock);
 	free(t);
+}
+
+void transport_mmio_set_line(struct virtio_transport *t, const struct transport_line *line)
+{
+	t->line = *line;
 }
 
 int transport_mmio_irq_fd(const struct virtio_transport *t)

@@ -31,6 +31,15 @@ struct virtio_transport *transport_mmio_create(struct virtio_device *dev, struct
 /** transport_mmio_free() - unplug and destroy the device */
 void transport_mmio_free(struct virtio_transport *t);
 
+/** struct transport_line - how this process itself interrupts the driver */
+struct transport_line {
+	void (*pulse)(void *data); /* raise the line and lower it; on any thread, but one at a time */
+	void *data;
+};
+
+/** transport_mmio_set_line() - for devices without irqfd, in the place of transport_mmio_irq_fd() */
+void transport_mmio_set_line(struct virtio_transport *t, const struct transport_line *line);
+
 /** transport_mmio_irq_fd() - eventfd that interrupts the driver, borrowed; for an irqfd */
 int transport_mmio_irq_fd(const struct virtio_transport *t);
 

@@ -472,7 +472,7 @@ static struct vhost_user_device *vhost_user_create(const struct virtio_device_op
 		return NULL;
 	}
 	virtio_device_init(&vu->dev, ops, mem);
-	vu->dev.external_queues = true;
+	vu->dev.external_queues = vu->dev.irqfd = true;
 	vu->loop = loop;
 	vu->host = *host;
 	vu->window = window;

@@ -68,6 +68,8 @@ struct virtio_device {
 	 * transport makes eventfds for each queue and does not watch the kicks itself.
 	 */
 	bool external_queues;
+	/* Somebody else's eventfd interrupts the driver (a worker, the kernel): nothing else may. */
+	bool irqfd;
 };
 
 /** virtio_device_init() - fill the embedded part; called by every device's constructor */
@@ -88,7 +90,14 @@ void virtio_device_needs_reset(struct virtio_device *dev, const char *why);
 /** virtio_device_kick_fd() - external_queues only: eventfd that the driver's kicks go to, borrowed */
 int virtio_device_kick_fd(struct virtio_device *dev, unsigned int index);
 
-/** virtio_device_call_fd() - external_queues only: eventfd that interrupts the driver, borrowed */
+/**
+ * virtio_device_interrupt() - external_queues only: interrupt the driver about a queue
+ *
+ * On any thread. Whether the driver wants it is asked before, by virtqueue_should_notify().
+ */
+void virtio_device_interrupt(struct virtio_device *dev, unsigned int index);
+
+/** virtio_device_call_fd() - irqfd only: eventfd that interrupts the driver, borrowed */
 int virtio_device_call_fd(struct virtio_device *dev, unsigned int index);
 
 #endif
