@@ -5,12 +5,7 @@
  * change only between DRIVER and FEATURES_OK; queues only between FEATURES_OK and DRIVER_OK. So a
  * device sees addresses once, in activate, and they stay until reset.
  *
- * All register accesses and callbacks run with the machine's lock held; the interrupt is a pulse of
- * a line, and the guest's handler asks InterruptStatus what it was about. By eventfd KVM leaves the
- * pulse to another thread of the kernel's, so that only those use one who have nothing else.
- *
- * Each interrupt makes the driver read that register and write another. With a page that the guest
- * can read, in which the registers stand, and an eventfd for what it writes, neither leaves KVM.
+ * All register accesses and callbacks run with the machine's lock held.
  */
 #include "vmm/virtio/transport_mmio.h"
 
@@ -19,7 +14,6 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -28,110 +22,11 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "vmm/event_loop.h"
+#include "vmm/virtio/transport_priv.h"
 
 #define MMIO_MAGIC 0x74726976u /* "virt" */
 #define MMIO_VERSION 2u
 #define MMIO_VENDOR 0x4750524bu /* "KRPG" */
-
-struct transport_queue {
-	struct virtio_transport *transport; /* the one it belongs to */
-	unsigned int index;
-	int kick_fd; /* owned */
-	struct event_source kick;
-	bool enabled; /* QueueReady, as the driver wrote it */
-};
-
-struct virtio_transport {
-	struct virtio_device *dev; /* owned */
-	struct event_loop *loop;   /* borrowed from machine */
-	int irq_fd;		   /* owned */
-	struct transport_line line;
-	pthread_mutex_t line_lock; /* for line.pulse() */
-	uint32_t status;
-	uint32_t interrupt_status;
-	uint32_t config_generation;
-	uint32_t device_features_sel, driver_features_sel, queue_sel, shm_sel;
-	uint64_t driver_features;
-	bool warned_reset;
-	uint8_t *page; /* borrowed: what the guest reads without an exit; NULL: it has to ask */
-	int ack_fd;    /* owned: see transport_mmio_ack_fd() */
-	struct transport_queue queues[VIRTIO_DEVICE_MAX_QUEUES];
-};
-
-static void page_publish(struct virtio_transport *t);
-static void page_publish_config(struct virtio_transport *t);
-
-/*
- * Two edges are to be two: while one thread has the line up, no other may, or its own would go
- * unseen.
- */
-static void line_pulse(struct virtio_transport *t)
-{
-	const uint64_t one = 1;
-
-	if (!t->dev->irqfd && t->line.pulse) {
-		pthread_mutex_lock(&t->line_lock);
-		t->line.pulse(t->line.data);
-		pthread_mutex_unlock(&t->line_lock);
-		return;
-	}
-	/* Cannot fail but by a full counter, and then the interrupt is pending anyway. */
-	if (write(t->irq_fd, &one, sizeof(one)) < 0)
-		return;
-}
-
-static void interrupt_raise(struct virtio_transport *t, uint32_t cause)
-{
-	t->interrupt_status |= cause;
-	page_publish(t);
-	line_pulse(t);
-}
-
-void virtio_device_notify_queue(struct virtio_device *dev, unsigned int index)
-{
-	if (dev->active && virtqueue_should_notify(&dev->queues[index]))
-		interrupt_raise(dev->transport, VIRTIO_MMIO_INT_VRING);
-}
-
-void virtio_device_notify_config(struct virtio_device *dev)
-{
-	struct virtio_transport *t = dev->transport;
-
-	page_publish_config(t);
-	if (t->status & VIRTIO_CONFIG_S_DRIVER_OK)
-		interrupt_raise(t, VIRTIO_MMIO_INT_CONFIG);
-}
-
-void virtio_device_interrupt(struct virtio_device *dev, unsigned int index)
-{
-	(void)index; /* one interrupt a device: the handler looks at every queue */
-	line_pulse(dev->transport);
-}
-
-void virtio_device_needs_reset(struct virtio_device *dev, const char *why)
-{
-	struct virtio_transport *t = dev->transport;
-
-	if (!t->warned_reset)
-		log_guest_warning("%s: the device needs a reset: %s", dev->ops->name, why);
-	t->warned_reset = true;
-	t->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
-	page_publish(t);
-	/* 2.1.2: tell the driver, if there is one that has come this far. */
-	virtio_device_notify_config(dev);
-}
-
-int virtio_device_kick_fd(struct virtio_device *dev, unsigned int index)
-{
-	return dev->transport->queues[index].kick_fd;
-}
-
-int virtio_device_call_fd(struct virtio_device *dev, unsigned int index)
-{
-	(void)index;
-	return dev->transport->irq_fd;
-}
 
 static void kick_ready(void *data, uint32_t events)
 {
@@ -210,24 +105,9 @@ void transport_mmio_free(struct virtio_transport *t)
 	free(t);
 }
 
-void transport_mmio_set_line(struct virtio_transport *t, const struct transport_line *line)
-{
-	t->line = *line;
-}
-
-int transport_mmio_irq_fd(const struct virtio_transport *t)
-{
-	return t->irq_fd;
-}
-
 int transport_mmio_kick_fd(const struct virtio_transport *t, unsigned int queue)
 {
 	return t->queues[queue].kick_fd;
-}
-
-int transport_mmio_ack_fd(const struct virtio_transport *t)
-{
-	return t->dev->external_queues ? t->ack_fd : -1;
 }
 
 static void transport_reset(struct virtio_transport *t)
@@ -471,7 +351,7 @@ static uint64_t shm_read(const struct virtio_transport *t, bool length)
 	return length ? shm->size : shm->gpa;
 }
 
-static uint32_t register_read(const struct virtio_transport *t, uint64_t offset)
+uint32_t transport_register(const struct virtio_transport *t, uint64_t offset)
 {
 	const struct virtio_device *dev = t->dev;
 	const bool queue = t->queue_sel < dev->ops->num_queues;
@@ -519,54 +399,6 @@ static bool config_in_bounds(const struct virtio_transport *t, uint64_t offset, 
 	return offset < size && len <= size - offset;
 }
 
-static void page_put(struct virtio_transport *t, uint64_t offset)
-{
-	/* The guest may be reading: each register changes as a whole. */
-	__atomic_store_n((uint32_t *)(t->page + offset), htole32(register_read(t, offset)),
-			 __ATOMIC_RELEASE);
-}
-
-/* Bring the page up to date with the registers. */
-static void page_publish(struct virtio_transport *t)
-{
-	static const uint16_t offsets[] = {
-		VIRTIO_MMIO_MAGIC_VALUE, VIRTIO_MMIO_VERSION, VIRTIO_MMIO_DEVICE_ID,
-		VIRTIO_MMIO_VENDOR_ID, VIRTIO_MMIO_DEVICE_FEATURES, VIRTIO_MMIO_QUEUE_NUM_MAX,
-		VIRTIO_MMIO_QUEUE_READY, VIRTIO_MMIO_INTERRUPT_STATUS, VIRTIO_MMIO_STATUS,
-		VIRTIO_MMIO_SHM_LEN_LOW, VIRTIO_MMIO_SHM_LEN_HIGH, VIRTIO_MMIO_SHM_BASE_LOW,
-		VIRTIO_MMIO_SHM_BASE_HIGH, VIRTIO_MMIO_CONFIG_GENERATION,
-	};
-
-	for (size_t i = 0; t->page && i < sizeof(offsets) / sizeof(*offsets); i++)
-		page_put(t, offsets[i]);
-}
-
-/*
- * The configuration has changed. A driver reads its generation before and after (2.5.3), so that has
- * to differ before the first byte does, and again after the last one.
- */
-static void page_publish_config(struct virtio_transport *t)
-{
-	const struct virtio_device_ops *ops = t->dev->ops;
-
-	t->config_generation++;
-	if (!t->page)
-		return;
-	page_put(t, VIRTIO_MMIO_CONFIG_GENERATION);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (ops->config_read)
-		ops->config_read(t->dev, 0, t->page + VIRTIO_MMIO_CONFIG, ops->config_size);
-	t->config_generation++;
-	page_put(t, VIRTIO_MMIO_CONFIG_GENERATION);
-}
-
-void transport_mmio_set_page(struct virtio_transport *t, void *page)
-{
-	t->page = page;
-	page_publish(t);
-	page_publish_config(t);
-}
-
 void transport_mmio_read(struct virtio_transport *t, uint64_t offset, void *buf, size_t len)
 {
 	struct virtio_device *dev = t->dev;
@@ -581,7 +413,7 @@ void transport_mmio_read(struct virtio_transport *t, uint64_t offset, void *buf,
 	}
 	if (len != sizeof(value) || offset % sizeof(value))
 		return; /* 4.2.2.2: registers are 32 bits wide and aligned */
-	value = htole32(register_read(t, offset));
+	value = htole32(transport_register(t, offset));
 	memcpy(buf, &value, sizeof(value));
 }
 
@@ -595,7 +427,7 @@ void transport_mmio_write(struct virtio_transport *t, uint64_t offset, const voi
 		if (dev->ops->config_write && (t->status & VIRTIO_CONFIG_S_DRIVER) &&
 		    config_in_bounds(t, offset, len)) {
 			dev->ops->config_write(dev, (uint32_t)offset, buf, (uint32_t)len);
-			page_publish_config(t);
+			transport_publish_config(t);
 		}
 		return;
 	}
@@ -603,5 +435,5 @@ void transport_mmio_write(struct virtio_transport *t, uint64_t offset, const voi
 		return;
 	memcpy(&value, buf, sizeof(value));
 	register_write(t, offset, le32toh(value));
-	page_publish(t);
+	transport_publish(t);
 }
