@@ -105,6 +105,8 @@ load network
 @test "after a kill at any time nothing of the network stays in a namespace that lives on" {
 	LIMIT=600
 	krun '
+		ip netns delete stays 2> /dev/null || true # of a run before
+		ip link delete outside 2> /dev/null || true
 		ip netns add stays
 		ip link add outside type veth peer name eth0 netns stays
 		ip link set outside up
