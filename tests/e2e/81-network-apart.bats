@@ -107,6 +107,7 @@ load network
 	krun '
 		ip netns delete stays 2> /dev/null || true # of a run before
 		ip link delete outside 2> /dev/null || true
+		rm -rf /root/b-net
 		ip netns add stays
 		ip link add outside type veth peer name eth0 netns stays
 		ip link set outside up
@@ -148,5 +149,6 @@ load network
 		rm -rf /root/b-net
 		echo clean'
 	[ "$status" -eq 0 ]
-	[ "${lines[*]: -4}" = "1 1 1 clean" ]
+	[ "${lines[-1]}" = clean ]
+	[ "$(grep -cx 1 <<< "$output")" -eq 3 ] # one tap each time, before the kill
 }
