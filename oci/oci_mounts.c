@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "oci/arena.h"
+#include "oci/oci_idmap.h"
 #include "oci/oci_spec.h"
 
 #ifndef MS_NOSYMFOLLOW
@@ -186,11 +187,15 @@ static int mount_plan_options(const struct oci_mount *m, size_t index, struct ar
 		const char *word = m->options[i];
 		const struct mount_option *o = mount_option_find(word);
 
-		if (o)
+		if (o) {
 			mount_option_apply(o, m, bind, plan);
-		else if (*word && !mount_data_is_label(word))
+		} else if (!strncmp(word, "idmap=", 6)) {
+			if (oci_idmap_parse(word + 6, m, arena, plan, err) < 0)
+				return error_wrap(err, "mounts[%zu].options", index);
+		} else if (*word && !mount_data_is_label(word)) {
 			plan->data = arena_printf(arena, "%s%s%s", plan->data,
 						  *plan->data ? "," : "", word);
+		}
 	}
 	return plan->data ? 0 : error_set(err, ENOMEM, "mounts[%zu]", index);
 }

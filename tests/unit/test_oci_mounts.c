@@ -140,6 +140,59 @@ static void idmapped_mounts_have_mappings(void **state)
 	assert_int_equal(oci_mount_plan(&m, 0, &a, &p, NULL), -1);
 }
 
+static void idmaps_in_an_option(void **state)
+{
+	static struct oci_id_mapping container[] = { { 0, 100000, 1000 }, { 1000, 5000, 10 } };
+	static const struct {
+		const char *option;
+		uint32_t uid[3], gid[3]; /* the last mapping of each */
+		const char *refused;
+	} idmaps[] = {
+		{ "idmap=uids=1-2-3;gids=4-5-6", { 1, 2, 3 }, { 4, 5, 6 }, NULL },
+		{ "idmap=gids=0-0-1;uids=1-2-3#10-20-30", { 10, 20, 30 }, { 0, 0, 1 }, NULL },
+		{ "idmap=uids=@7-10-5;gids=@0-1003-7", { 7, 100010, 5 }, { 0, 5003, 7 }, NULL },
+		{ "idmap=uids=@7-990-11;gids=0-0-1", { 0 }, { 0 }, "not in the container's" },
+		{ "idmap=uids=@7-2000-1;gids=0-0-1", { 0 }, { 0 }, "not in the container's" },
+		{ "idmap=uids=1-2-3", { 0 }, { 0 }, "both uids= and gids=" },
+		{ "idmap=", { 0 }, { 0 }, "both uids= and gids=" },
+		{ "idmap=uids=;gids=0-0-1", { 0 }, { 0 }, "FROM-TO-SIZE" },
+		{ "idmap=uids=1-2;gids=0-0-1", { 0 }, { 0 }, "FROM-TO-SIZE" },
+		{ "idmap=uids=1-2-3#;gids=0-0-1", { 0 }, { 0 }, "FROM-TO-SIZE" },
+		{ "idmap=uids=1-2-0;gids=0-0-1", { 0 }, { 0 }, "FROM-TO-SIZE" },
+		{ "idmap=uids=1--2-3;gids=0-0-1", { 0 }, { 0 }, "FROM-TO-SIZE" },
+		{ "idmap=uids=1-2-3x;gids=0-0-1", { 0 }, { 0 }, "FROM-TO-SIZE" },
+		{ "idmap=uids=4294967290-2-10;gids=0-0-1", { 0 }, { 0 }, "FROM-TO-SIZE" },
+		{ "idmap=uids=99999999999-2-1;gids=0-0-1", { 0 }, { 0 }, "FROM-TO-SIZE" },
+		{ "idmap=x", { 0 }, { 0 }, "expected uids= or gids=, not x" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(idmaps) / sizeof(*idmaps); i++) {
+		cleanup_arena struct arena a = { NULL };
+		cleanup_error struct error *err = NULL;
+		struct oci_mount m = { .destination = (char *)"/d", .type = (char *)"bind",
+				       .source = (char *)"/x", .uids = { container, 2 },
+				       .gids = { container, 2 } };
+		const struct oci_id_mapping *u, *g;
+		struct oci_mount_plan p;
+		int r;
+
+		m.options = split(&a, idmaps[i].option);
+		r = oci_mount_plan(&m, 3, &a, &p, &err);
+		if (idmaps[i].refused) {
+			if (!r || !strstr(error_msg(err), idmaps[i].refused))
+				fail_msg("%s: %s", idmaps[i].option, r ? error_msg(err) : "accepted");
+			continue;
+		}
+		if (r < 0)
+			fail_msg("%s: %s", idmaps[i].option, error_msg(err));
+		u = &p.uids->items[p.uids->count - 1];
+		g = &p.gids->items[p.gids->count - 1];
+		assert_memory_equal(u, idmaps[i].uid, sizeof(idmaps[i].uid));
+		assert_memory_equal(g, idmaps[i].gid, sizeof(idmaps[i].gid));
+	}
+}
+
 static void propagation_words(void **state)
 {
 	uint64_t flags = 0;
@@ -157,6 +210,7 @@ int main(void)
 		cmocka_unit_test(options_mean_what_they_say),
 		cmocka_unit_test(a_relative_destination_is_refused),
 		cmocka_unit_test(idmapped_mounts_have_mappings),
+		cmocka_unit_test(idmaps_in_an_option),
 		cmocka_unit_test(propagation_words),
 	};
 
