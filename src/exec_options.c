@@ -11,7 +11,8 @@
 #include "base/error.h"
 #include "oci/oci_validate.h"
 
-enum { OPT_CONSOLE_SOCKET = 256, OPT_PID_FILE, OPT_CWD, OPT_PRESERVE_FDS, OPT_NO_NEW_PRIVS };
+enum { OPT_CONSOLE_SOCKET = 256, OPT_PID_FILE, OPT_CWD, OPT_PRESERVE_FDS, OPT_NO_NEW_PRIVS,
+       OPT_APPARMOR, OPT_PROCESS_LABEL, OPT_CGROUP };
 
 static int exec_add_env(struct exec_options *o, const char *value, struct error **err)
 {
@@ -29,6 +30,28 @@ static int exec_add_cap(struct exec_options *o, const char *value, struct error 
 		return error_set(err, 0, "--cap: given too often");
 	o->caps[o->num_caps++] = value;
 	return 0;
+}
+
+static int exec_add_gid(struct exec_options *o, const char *value, struct error **err)
+{
+	long gid;
+
+	if (option_number("additional-gids", value, 0, UINT32_MAX, &gid, err) < 0)
+		return -1;
+	if (o->num_gids == EXEC_LIST_MAX)
+		return error_set(err, 0, "--additional-gids: given too often");
+	o->gids[o->num_gids++] = (uint32_t)gid;
+	return 0;
+}
+
+/* What other runtimes apply to a process of the host's. */
+static int exec_refuse(int key, struct error **err)
+{
+	if (key == OPT_CGROUP)
+		return error_set(err, 0, "--cgroup: the process runs in the microVM, in its container's "
+				 "cgroup there");
+	return error_set(err, 0, "%s: the process runs in the microVM, whose kernel has no such labels",
+			 key == OPT_APPARMOR ? "--apparmor" : "--process-label");
 }
 
 static int exec_option_set(void *data, int key, const char *value, struct error **err)
@@ -53,6 +76,12 @@ static int exec_option_set(void *data, int key, const char *value, struct error 
 		return 0;
 	case 'c':
 		return exec_add_cap(o, value, err);
+	case 'g':
+		return exec_add_gid(o, value, err);
+	case OPT_APPARMOR:
+	case OPT_PROCESS_LABEL:
+	case OPT_CGROUP:
+		return exec_refuse(key, err);
 	case OPT_CONSOLE_SOCKET:
 		o->console_socket = value;
 		return 0;
@@ -84,6 +113,7 @@ int exec_options_parse(struct exec_options *o, int argc, char **argv, struct err
 		{ "env", 'e', "NAME=VALUE", "add to its environment" },
 		{ "user", 'u', "UID[:GID]", "run it as this user" },
 		{ "cap", 'c', "CAP", "add a capability" },
+		{ "additional-gids", 'g', "GID", "add a group" },
 		{ "cwd", OPT_CWD, "DIR", "its working directory" },
 		{ "console-socket", OPT_CONSOLE_SOCKET, "SOCKET",
 		  "send the terminal's master there" },
@@ -91,6 +121,9 @@ int exec_options_parse(struct exec_options *o, int argc, char **argv, struct err
 		{ "no-new-privs", OPT_NO_NEW_PRIVS, NULL, "set no_new_privs" },
 		{ "preserve-fds", OPT_PRESERVE_FDS, "N",
 		  "only 0: no file of the host's reaches the microVM" },
+		{ "apparmor", OPT_APPARMOR, "PROFILE", "refused: the microVM has no AppArmor" },
+		{ "process-label", OPT_PROCESS_LABEL, "LABEL", "refused: the microVM has no SELinux" },
+		{ "cgroup", OPT_CGROUP, "PATH", "refused: it joins its container's" },
 		{ 0 },
 	};
 	static const struct command cmd = {
@@ -167,6 +200,25 @@ static int exec_add_caps(const struct exec_options *o, struct oci_process *p, st
 	return 0;
 }
 
+static int exec_add_gids(const struct exec_options *o, struct arena *arena, struct oci_process *p,
+			 struct error **err)
+{
+	const size_t have = p->num_additional_gids;
+	uint32_t *gids;
+
+	if (!o->num_gids)
+		return 0;
+	gids = arena_alloc(arena, have + o->num_gids, sizeof(*gids));
+	if (!gids)
+		return error_set(err, ENOMEM, "--additional-gids");
+	if (have)
+		memcpy(gids, p->additional_gids, have * sizeof(*gids));
+	memcpy(gids + have, o->gids, o->num_gids * sizeof(*gids));
+	p->additional_gids = gids;
+	p->num_additional_gids = have + o->num_gids;
+	return 0;
+}
+
 int exec_options_process(const struct exec_options *o, struct oci_spec *spec,
 			 struct oci_process *p, struct error **err)
 {
@@ -185,7 +237,8 @@ int exec_options_process(const struct exec_options *o, struct oci_spec *spec,
 	if (o->no_new_privs)
 		p->no_new_privileges = true;
 	if ((o->user && exec_set_user(o->user, p, err) < 0) ||
-	    exec_add_env_to(o, &spec->arena, p, err) < 0 || exec_add_caps(o, p, err) < 0)
+	    exec_add_env_to(o, &spec->arena, p, err) < 0 || exec_add_caps(o, p, err) < 0 ||
+	    exec_add_gids(o, &spec->arena, p, err) < 0)
 		return -1;
 	return oci_process_validate(p, err);
 }

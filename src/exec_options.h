@@ -18,6 +18,8 @@ struct exec_options {
 	size_t num_env;
 	const char *caps[EXEC_LIST_MAX];
 	size_t num_caps;
+	uint32_t gids[EXEC_LIST_MAX];
+	size_t num_gids;
 	bool tty, detach, no_new_privs;
 	char **args; /* NULL-terminated; empty with a process file */
 };
