@@ -64,7 +64,7 @@ static void features_linux(struct json_out *out)
 	json_out_strings(out, "knownFlags", oci_seccomp_flag_names());
 	json_out_strings(out, "supportedFlags", oci_seccomp_flag_names());
 	json_out_close(out);
-	features_flag(out, "apparmor", false);
+	features_flag(out, "apparmor", true);
 	features_flag(out, "selinux", true);
 	features_flag(out, "intelRdt", false);
 	json_out_open(out, "mountExtensions");

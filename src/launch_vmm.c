@@ -147,6 +147,7 @@ int launch_vmm_spawn(struct launch *l, struct error **err)
 		.argv = argv, .netns_fd = l->netns, .new_netns = l->new_netns,
 		/* With a terminal the VMM itself becomes the session's leader. */
 		.new_session = !l->c.spec.process.terminal,
+		.apparmor_profile = l->c.spec.process.apparmor_profile,
 		.prepare = launch_root, .data = l,
 	};
 	int pair[2];

@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -18,6 +20,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/log.h"
 
 /* Above every target, so that no dup2() can hit a source that is still needed. */
 #define SPAWN_FD_HIGH 64
@@ -40,6 +43,36 @@ static int child_join_netns(const struct spawn *s, struct error **err)
 		return error_set(err, errno, "cannot join the network namespace");
 	if (s->new_netns && unshare(CLONE_NEWNET) < 0)
 		return error_set(err, errno, "cannot make a network namespace");
+	return 0;
+}
+
+static bool apparmor_is_enabled(void)
+{
+	cleanup_close int fd = open("/sys/module/apparmor/parameters/enabled", O_RDONLY | O_CLOEXEC);
+	char c;
+
+	return fd >= 0 && read(fd, &c, 1) == 1 && c == 'Y';
+}
+
+/* As crun does it, a host without AppArmor goes without; that it is so is said. */
+static int child_set_profile(const char *profile, struct error **err)
+{
+	cleanup_close int fd = -1;
+
+	if (!profile || !*profile)
+		return 0;
+	if (!apparmor_is_enabled()) {
+		log_warning("process.apparmorProfile: the host has no AppArmor, so that %s is not "
+			    "applied to the VMM", profile);
+		return 0;
+	}
+	/* The second is where kernels before 5.1 have it. */
+	fd = open("/proc/thread-self/attr/apparmor/exec", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		fd = open("/proc/thread-self/attr/exec", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || dprintf(fd, "exec %s", profile) < 0)
+		return error_set(err, errno, "process.apparmorProfile: cannot apply %s to the VMM",
+				 profile);
 	return 0;
 }
 
@@ -105,7 +138,8 @@ static void child_exec(const struct spawn *s, int *report, struct error **err)
 		setsid();
 	if (child_join_cgroup(s->cgroup_fd, err) < 0 || child_join_netns(s, err) < 0 ||
 	    (s->prepare && s->prepare(s->data, err) < 0) ||
-	    child_set_label(s->selinux_label, err) < 0 || child_arrange_fds(s, report, err) < 0)
+	    child_set_label(s->selinux_label, err) < 0 ||
+	    child_set_profile(s->apparmor_profile, err) < 0 || child_arrange_fds(s, report, err) < 0)
 		return;
 	if (!s->prepare && chdir("/") < 0) {
 		error_set(err, errno, "cannot change to /");

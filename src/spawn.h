@@ -23,6 +23,7 @@ struct spawn_fd {
  * @cgroup_fd: directory of the cgroup that the child joins before anything else, or -1
  * @netns_fd:  network namespace to join, or -1
  * @selinux_label: label of the new program; NULL: as the policy says
+ * @apparmor_profile: profile of the new program, where the host has AppArmor; NULL or "": none
  * @prepare: run in the child before it executes; -1 with an error ends it
  */
 struct spawn {
@@ -35,6 +36,7 @@ struct spawn {
 	bool new_netns;
 	bool new_session;
 	const char *selinux_label;
+	const char *apparmor_profile;
 	int (*prepare)(void *data, struct error **err);
 	void *data;
 };
