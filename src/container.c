@@ -2,6 +2,8 @@
 #include "container.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 
@@ -14,6 +16,7 @@
 #include "control_client.h"
 #include "oci/oci_hooks.h"
 
+#include "net_namespace.h"
 #define STATE_TIMEOUT_MS 1000
 #define SIGNAL_TIMEOUT_MS 10000
 #define SIGKILL_TIMEOUT_MS 2000
@@ -61,6 +64,34 @@ int container_refresh(struct container *c, struct error **err)
 int container_run_hooks(struct container *c, enum oci_hook_point point, struct error **err)
 {
 	cleanup_free char *json = NULL;
+struct hooks_call {
+	const struct oci_spec *spec;
+	enum oci_hook_point point;
+	const char *json;
+};
+
+static int container_call_hooks(void *data, struct error **err)
+{
+	const struct hooks_call *call = data;
+
+	return oci_hooks_run(call->spec, call->point, call->json, err);
+}
+
+/* In the container's network namespace: of its namespaces the one that is the host's. */
+static int container_run_inside(const struct container *c, enum oci_hook_point point,
+				const char *json, struct error **err)
+{
+	struct hooks_call call = { &c->spec, point, json };
+	cleanup_close int netns = -1;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", c->state.vmm.pid);
+	netns = open(path, O_RDONLY | O_CLOEXEC);
+	if (netns < 0)
+		return error_set(err, errno, "cannot open the container's network namespace");
+	return net_namespace_run(netns, container_call_hooks, &call, err);
+}
+
 
 	if (!c->spec.hooks[point].count)
 		return 0;
@@ -70,6 +101,8 @@ int container_run_hooks(struct container *c, enum oci_hook_point point, struct e
 	return oci_hooks_run(&c->spec, point, json, err);
 }
 
+	if (point == OCI_HOOK_CREATE_CONTAINER && oci_spec_namespace(&c->spec, CLONE_NEWNET))
+		return container_run_inside(c, point, json, err);
 static int container_signal_agent(struct container *c, int signo, bool all, struct error **err)
 {
 	cleanup_wire struct wire_writer w = { 0 };
