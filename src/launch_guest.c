@@ -4,11 +4,13 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -242,9 +244,13 @@ int launch_guest_encode(const struct oci_spec *spec, const struct launch_plan *p
 		.interfaces = (struct agent_interface *)net->interfaces,
 		.num_interfaces = net->count,
 	};
+	char hostname[HOST_NAME_MAX + 1] = "";
 	struct timespec now;
 	uint64_t propagation = 0;
 
+	/* Without a UTS namespace of its own a container has its host's name. */
+	if (!oci_spec_namespace(spec, CLONE_NEWUTS) && !gethostname(hostname, sizeof(hostname) - 1))
+		c.hostname = hostname;
 	clock_gettime(CLOCK_REALTIME, &now);
 	c.boot_time = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 	if (spec->rootfs_propagation && *spec->rootfs_propagation)
