@@ -34,6 +34,7 @@
 #include "driver_bundle.h"
 #include "launch_internal.h"
 #include "launch_net.h"
+#include "rootless.h"
 #include "spawn.h"
 
 #define CONFIG_MAX (8u << 20)
@@ -135,6 +136,18 @@ static int prepare(struct launch *l, struct error **err)
 	    launch_vmm_open(l, err) < 0 || launch_gpu_choose(l, err) < 0 || open_netns(l, err) < 0)
 		return -1;
 	return 0;
+}
+
+/* Nothing of this is left behind when it fails. */
+static int prepare(struct launch *l, struct error **err)
+{
+	if (oci_id_check(l->opts->id, err) < 0 || load_bundle(l, err) < 0)
+		return -1;
+	l->pause = launch_is_pause(&l->c.spec);
+	if ((!l->pause && prepare_machine(l, err) < 0) || open_netns(l, err) < 0)
+		return -1;
+	/* With /dev/kvm open: the group that it takes means nothing in there. */
+	return rootless_enter(&l->c.spec, err);
 }
 
 /* `start`, `delete` and hooks go by the configuration as it was at create. */
