@@ -30,6 +30,7 @@
 #include "guest-agent/agent_cgroup.h"
 #include "guest-agent/agent_control.h"
 #include "guest-agent/agent_net.h"
+#include "guest-agent/agent_proc.h"
 #include "guest-agent/agent_process.h"
 #include "guest-agent/agent_userns.h"
 
@@ -82,6 +83,7 @@ static void container_pin_mounts(struct container *c)
 	c->mount_ns = open(path, O_RDONLY | O_CLOEXEC);
 	if (c->mount_ns < 0)
 		log_warning("%s: %s", path, strerror(errno));
+	c->proc = proc_open(c->init->pid);
 }
 
 static void on_ready(void *data, struct process *p)
@@ -115,6 +117,7 @@ static void on_ended(void *data, struct process *p)
 	struct container *c = data;
 	bool failed = p->state == PROCESS_FAILED;
 
+	oom_look(&c->oom);
 	if (p == c->init) {
 		c->status = p->status;
 		c->ended = !failed;
@@ -196,6 +199,7 @@ static int container_create(struct container *c, const struct agent_container *s
 	c->cgroup = cgroup_create(spec->cgroup, spec->num_cgroup, err);
 	if (c->cgroup < 0)
 		return -1;
+	oom_watch(&c->oom, c->cgroup);
 	c->init = container_spawn(c, 0, &spec->process, spec, err);
 	return c->init ? 0 : -1;
 }
@@ -335,6 +339,16 @@ static void obey_interface_gone(struct container *c, const struct msg *msg)
 		control_send_log(c->control, LOG_LEVEL_WARNING, error_msg(err));
 }
 
+static void obey_proc(struct container *c, struct wire_reader *r)
+{
+	uint32_t cookie = wire_get_u32(r), what = wire_get_u32(r), pid = wire_get_u32(r);
+	char text[AGENT_PROC_TEXT_MAX];
+	size_t len = 0;
+	int code = wire_done(r) ? proc_read(c->proc, what, pid, text, &len) : -EPROTO;
+
+	control_send_proc(c->control, cookie, -code, text, code ? 0 : len);
+}
+
 static void obey_connected(struct container *c, struct wire_reader *r)
 {
 	uint32_t connection = wire_get_u32(r), code = wire_get_u32(r), port = wire_get_u32(r);
@@ -346,8 +360,9 @@ static void obey_connected(struct container *c, struct wire_reader *r)
 void container_init(struct container *c, struct agent_loop *loop, struct control *control)
 {
 	*c = (struct container){ .loop = loop, .control = control, .cgroup = -1,
-				 .mount_ns = -1, .spares = { .netns = -1, .own = -1 },
-				 .sockets = { .loop = loop, .control = control } };
+				 .mount_ns = -1, .proc = -1, .spares = { .netns = -1, .own = -1 },
+				 .sockets = { .loop = loop, .control = control },
+				 .oom = { .loop = loop, .control = control, .source.fd = -1 } };
 }
 
 void container_message(struct container *c, const struct msg *msg)
@@ -378,6 +393,9 @@ void container_message(struct container *c, const struct msg *msg)
 		break;
 	case AGENT_CGROUP:
 		obey_cgroup(c, &r);
+		break;
+	case AGENT_PROC:
+		obey_proc(c, &r);
 		break;
 	case AGENT_CONNECTED:
 		obey_connected(c, &r);

@@ -9,6 +9,7 @@
 #include "base/agent_proto.h"
 #include "guest-agent/agent_loop.h"
 #include "guest-agent/agent_net.h"
+#include "guest-agent/agent_oom.h"
 #include "guest-agent/agent_sockets.h"
 
 struct control;
@@ -31,9 +32,11 @@ struct container {
 	struct net_spares spares;
 	int cgroup; /* owned */
 	int mount_ns; /* owned: the container's, for as long as the machine runs */
+	int proc;     /* owned: the container's /proc; -1: it has none */
 	struct process *init;
 	struct process *processes;
 	struct sockets sockets;
+	struct oom oom;
 	bool ended, told;
 	int status;
 	int64_t deadline;

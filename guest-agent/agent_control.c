@@ -123,6 +123,24 @@ void control_send_cgroup(struct control *c, const struct error *e, const struct 
 	control_send(c, AGENT_CGROUP_IS, &w);
 }
 
+void control_send_oom(struct control *c, uint32_t kills)
+{
+	struct wire_writer w = { 0 };
+
+	wire_put_u32(&w, kills);
+	control_send(c, AGENT_OOM, &w);
+}
+
+void control_send_proc(struct control *c, uint32_t cookie, int code, const void *text, size_t len)
+{
+	struct wire_writer w = { 0 };
+
+	wire_put_u32(&w, cookie);
+	wire_put_u32(&w, (uint32_t)code);
+	wire_put_bytes(&w, text, len);
+	control_send(c, AGENT_PROC_IS, &w);
+}
+
 void control_send_connect(struct control *c, uint32_t connection, uint32_t socket)
 {
 	struct wire_writer w = { 0 };

@@ -39,6 +39,10 @@ void control_send_signaled(struct control *c, uint32_t id, uint32_t code);
 /** control_send_cgroup() - @e: why it failed, or NULL */
 void control_send_cgroup(struct control *c, const struct error *e, const struct agent_pair *files,
 			 size_t count);
+/** control_send_proc() - the answer to AGENT_PROC: an errno, or a text */
+void control_send_proc(struct control *c, uint32_t cookie, int code, const void *text, size_t len);
+/** control_send_oom() - @kills processes have been ended for want of memory until now */
+void control_send_oom(struct control *c, uint32_t kills);
 void control_send_connect(struct control *c, uint32_t connection, uint32_t socket);
 /** control_send_log() - @level: enum log_level */
 void control_send_log(struct control *c, uint32_t level, const char *text);

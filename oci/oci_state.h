@@ -8,6 +8,7 @@
  *	status.json	struct oci_state, replaced by rename
  *	config.json	the configuration as it was at create
  *	control.sock	where the VMM listens
+ *	oom		empty; the VMM marks in it that memory was too little in the guest
  *	export		mount point of the fs worker's export, in that worker's mount namespace alone
  *
  * The directory itself is the lock (flock). Who creates a container holds it until it is created:
@@ -29,6 +30,7 @@ struct oci_spec;
 #define OCI_CONFIG_FILE "config.json"
 #define OCI_CONTROL_SOCKET "control.sock"
 #define OCI_EXPORT_DIR "export"
+#define OCI_OOM_DIR "oom"
 
 enum oci_status {
 	OCI_STATUS_CREATING,

@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/vmm_proto.h"
 #include "base/wire.h"
 
 int oci_id_check(const char *id, struct error **err)
@@ -169,6 +170,7 @@ int oci_state_remove(const char *root, const char *id, int dirfd, struct error *
 			close(again);
 		return error_set(err, errno, "cannot read %s/%s", root, id);
 	}
+	unlinkat(dirfd, OCI_OOM_DIR "/" VMM_OOM_MARK, AT_REMOVEDIR);
 	while ((e = readdir(dir))) {
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
 			continue;

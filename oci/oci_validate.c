@@ -50,7 +50,8 @@ static int oci_validate_namespaces(const struct oci_spec *spec, struct error **e
 	for (size_t i = 0; i < spec->num_namespaces; i++) {
 		const struct oci_namespace *ns = &spec->namespaces[i];
 
-		if (ns->path && ns->flag != CLONE_NEWNET)
+		/* Whether those of IPC and UTS are a pod's is seen when the container is made. */
+		if (ns->path && !(ns->flag & (CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)))
 			return error_set(err, 0, "linux.namespaces[%zu].path: the process runs in a "
 					 "microVM and cannot join the host's %s namespace %s",
 					 i, ns->type, ns->path);

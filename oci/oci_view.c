@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
@@ -43,6 +44,41 @@ static void view_mount(int root, const struct oci_export_mount *m)
 			 m->plan.destination, strerror(errno));
 }
 
+static int view_proc_mount(int fuse)
+{
+	cleanup_close int fs = fsopen("fuse", FSOPEN_CLOEXEC);
+	char fd[16], uid[16], gid[16];
+
+	snprintf(fd, sizeof(fd), "%d", fuse);
+	snprintf(uid, sizeof(uid), "%u", geteuid());
+	snprintf(gid, sizeof(gid), "%u", getegid());
+	if (fs < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "source", "krun-gpu", 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_SET_STRING, "fd", fd, 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_SET_STRING, "rootmode", "40555", 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_SET_STRING, "user_id", uid, 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_SET_STRING, "group_id", gid, 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_SET_FLAG, "allow_other", NULL, 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return -1;
+	return fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+		       MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+}
+
+/* Nobody looks at it before the VMM answers there. */
+static void view_proc(int root, int fuse)
+{
+	cleanup_close int target = fuse < 0 ? -1 : view_target(root, "/proc");
+	cleanup_close int mnt = -1;
+
+	if (target < 0)
+		return;
+	mnt = view_proc_mount(fuse);
+	if (mnt < 0 || move_mount(mnt, "", target, "", MOVE_MOUNT_F_EMPTY_PATH |
+				  MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		log_info("the container's processes are not shown to who looks for them from the host: %s",
+			 strerror(errno));
+}
+
 /* The host's root comes to lie over the container's; this process stays in it. */
 static int view_pivot(int root, struct error **err)
 {
@@ -71,5 +107,6 @@ int oci_view_make(const struct oci_view *v, struct error **err)
 	for (size_t i = 0; i < v->num_mounts; i++)
 		if (v->shown[i] && v->mounts[i].path)
 			view_mount(root, &v->mounts[i]);
+	view_proc(root, v->proc);
 	return view_pivot(root, err);
 }

@@ -14,12 +14,14 @@ struct error;
  * @rootfs: absolute
  * @mounts: what of the host's is mounted into it
  * @shown:  which of @mounts; the others lie below file systems that only the guest has
+ * @proc:   of /dev/fuse: what is served there is mounted on /proc; -1: nothing is
  */
 struct oci_view {
 	const char *rootfs;
 	const struct oci_export_mount *mounts;
 	const bool *shown;
 	size_t num_mounts;
+	int proc;
 };
 
 /**

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "app.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/vmm_proto.h"
 #include "container.h"
 #include "oci/json_out.h"
 #include "stats.h"
@@ -57,6 +60,12 @@ static int events_write(const char *type, const char *id, const struct stats *s,
 	return fflush(stdout) ? error_set(err, errno, "cannot write to standard output") : 0;
 }
 
+/* A process for which memory was too little may have been the last one. */
+static bool events_was_oom(const struct container *c)
+{
+	return !faccessat(c->dirfd, OCI_OOM_DIR "/" VMM_OOM_MARK, F_OK, 0);
+}
+
 /* Until the container ends. */
 static int events_follow(struct container *c, const struct events_options *o, struct error **err)
 {
@@ -68,8 +77,10 @@ static int events_follow(struct container *c, const struct events_options *o, st
 	for (long step = 0;; step++) {
 		struct stats s;
 
-		if (container_refresh(c, NULL) < 0 || c->state.status == OCI_STATUS_STOPPED)
+		if (container_refresh(c, NULL) < 0)
 			return 0;
+		if (c->state.status == OCI_STATUS_STOPPED)
+			return !kills && events_was_oom(c) ? events_write("oom", c->id, NULL, err) : 0;
 		/* One that is paused, or ends just now, has nothing to tell. */
 		if (c->state.status != OCI_STATUS_PAUSED && stats_read(c, &s, &why) == 0) {
 			if (s.oom_kills > kills && events_write("oom", c->id, NULL, err) < 0)

@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app.h"
 #include "base/cleanup.h"
@@ -14,9 +16,10 @@
 #include "base/wire.h"
 #include "cgroup.h"
 #include "control_client.h"
-#include "oci/oci_hooks.h"
-
 #include "net_namespace.h"
+#include "oci/oci_hooks.h"
+#include "oom_link.h"
+
 #define STATE_TIMEOUT_MS 1000
 #define SIGNAL_TIMEOUT_MS 10000
 #define SIGKILL_TIMEOUT_MS 2000
@@ -61,9 +64,6 @@ int container_refresh(struct container *c, struct error **err)
 	return 0;
 }
 
-int container_run_hooks(struct container *c, enum oci_hook_point point, struct error **err)
-{
-	cleanup_free char *json = NULL;
 struct hooks_call {
 	const struct oci_spec *spec;
 	enum oci_hook_point point;
@@ -92,17 +92,20 @@ static int container_run_inside(const struct container *c, enum oci_hook_point p
 	return net_namespace_run(netns, container_call_hooks, &call, err);
 }
 
+int container_run_hooks(struct container *c, enum oci_hook_point point, struct error **err)
+{
+	cleanup_free char *json = NULL;
 
 	if (!c->spec.hooks[point].count)
 		return 0;
 	json = oci_state_json(&c->state, &c->spec);
 	if (!json)
 		return error_set(err, ENOMEM, "cannot write the state for hooks");
+	if (point == OCI_HOOK_CREATE_CONTAINER && oci_spec_namespace(&c->spec, CLONE_NEWNET))
+		return container_run_inside(c, point, json, err);
 	return oci_hooks_run(&c->spec, point, json, err);
 }
 
-	if (point == OCI_HOOK_CREATE_CONTAINER && oci_spec_namespace(&c->spec, CLONE_NEWNET))
-		return container_run_inside(c, point, json, err);
 static int container_signal_agent(struct container *c, int signo, bool all, struct error **err)
 {
 	cleanup_wire struct wire_writer w = { 0 };
@@ -148,6 +151,7 @@ int container_destroy(struct container *c, struct error **err)
 		if (process_ref_end(all[i], END_TIMEOUT_MS) < 0)
 			error_set(&why, 0, "process %d does not end", all[i]->pid);
 	destroy_keep_first(&first, &why);
+	oom_link_remove(c);
 	if (c->state.cgroup)
 		cgroup_remove(c->state.cgroup, &why);
 	destroy_keep_first(&first, &why);

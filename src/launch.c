@@ -127,13 +127,12 @@ static int plan_guest(struct launch *l, struct error **err)
 	return launch_plan(&l->c.spec, s->bundle, &l->c.spec.arena, &l->plan, err);
 }
 
-/* Nothing of this is left behind when it fails. */
-static int prepare(struct launch *l, struct error **err)
+/* What a microVM takes, and is chosen or opened beforehand. */
+static int prepare_machine(struct launch *l, struct error **err)
 {
-	if (oci_id_check(l->opts->id, err) < 0 || load_bundle(l, err) < 0 ||
-	    plan_guest(l, err) < 0 ||
+	if (launch_join_pod(l, err) < 0 || plan_guest(l, err) < 0 ||
 	    launch_size(&l->c.spec, l->plan.gpu, &l->size, err) < 0 ||
-	    launch_vmm_open(l, err) < 0 || launch_gpu_choose(l, err) < 0 || open_netns(l, err) < 0)
+	    launch_vmm_open(l, err) < 0 || launch_gpu_choose(l, err) < 0)
 		return -1;
 	return 0;
 }
@@ -206,6 +205,27 @@ static int write_pid_file(const struct launch *l, struct error **err)
 	return 0;
 }
 
+/* The container's process: its pid is what hooks are told. */
+static int build_process(struct launch *l, struct error **err)
+{
+	if (l->pause)
+		return launch_pause(l, err);
+	if (launch_streams(l, err) < 0 || open_guest_console(l, err) < 0 || launch_oom(l, err) < 0 ||
+	    launch_proc(l, err) < 0)
+		return -1;
+	return launch_vmm_spawn(l, err);
+}
+
+static int build_machine(struct launch *l, struct error **err)
+{
+	if (l->pause)
+		return launch_pause_begin(l, err);
+	if (launch_net(l, err) < 0 || launch_fs(l, err) < 0 || launch_sockets(l, err) < 0 ||
+	    launch_gpu(l, err) < 0 || oci_state_write(l->c.dirfd, &l->c.state, err) < 0)
+		return -1;
+	return launch_vmm_boot(l, err);
+}
+
 /* From here on there is something to clean up. */
 static int build(struct launch *l, struct error **err)
 {
@@ -215,12 +235,9 @@ static int build(struct launch *l, struct error **err)
 	s->room = l->size.room;
 	s->vcpus = l->size.vcpus;
 	if (oci_state_write(l->c.dirfd, s, err) < 0 || copy_config(l, err) < 0 ||
-	    launch_cgroup(l, err) < 0 || launch_streams(l, err) < 0 ||
-	    open_guest_console(l, err) < 0 || launch_vmm_spawn(l, err) < 0 ||
+	    launch_cgroup(l, err) < 0 || build_process(l, err) < 0 ||
 	    oci_state_write(l->c.dirfd, s, err) < 0 || launch_scope(l, err) < 0 ||
-	    run_create_hooks(l, err) < 0 || launch_net(l, err) < 0 ||
-	    launch_fs(l, err) < 0 || launch_sockets(l, err) < 0 || launch_gpu(l, err) < 0 ||
-	    oci_state_write(l->c.dirfd, s, err) < 0 || launch_vmm_boot(l, err) < 0)
+	    run_create_hooks(l, err) < 0 || build_machine(l, err) < 0)
 		return -1;
 	s->status = OCI_STATUS_CREATED;
 	if (oci_state_write(l->c.dirfd, s, err) < 0)

@@ -28,6 +28,7 @@ struct launch {
 	int cgroup;		   /* owned: directory of the cgroup, -1 without */
 	int netns;		   /* owned: network namespace to join, -1 without */
 	bool new_netns;
+	bool pause; /* the container holds a pod's namespaces, and has no microVM */
 	struct net_found net; /* owned: the guest's interfaces */
 	size_t num_nets;      /* its network devices: as many, or more */
 	uint32_t net_queues;  /* queue pairs of each */
@@ -42,8 +43,26 @@ int launch_spawn(struct launch *l, struct spawn *s, struct process_ref *ref, str
 /** launch_vmm_open() - open what the VMM needs: KVM, guest kernel, agent */
 int launch_vmm_open(struct launch *l, struct error **err);
 
+/** launch_listen() - the control socket, where command lines reach the container's process */
+int launch_listen(struct launch *l, struct error **err);
+
+/** launch_is_pause() - is it the container that holds a pod's namespaces? */
+bool launch_is_pause(const struct oci_spec *spec);
+
+/** launch_pause() - start the process of such a container, which waits for launch_pause_begin() */
+int launch_pause(struct launch *l, struct error **err);
+
+/** launch_pause_begin() - have it serve command lines */
+int launch_pause_begin(struct launch *l, struct error **err);
+
+/** launch_join_pod() - namespaces of a pod's that are given by path; refuses those of others */
+int launch_join_pod(struct launch *l, struct error **err);
+
 /** launch_vmm_spawn() - start the VMM, which waits for its configuration */
 int launch_vmm_spawn(struct launch *l, struct error **err);
+
+/** launch_proc() - where the VMM shows the container's processes, as launch_root() mounts it */
+int launch_proc(struct launch *l, struct error **err);
 
 /** launch_root() - in the forked child that becomes the VMM: its mount namespace */
 int launch_root(void *data, struct error **err);
@@ -62,6 +81,9 @@ int launch_net(struct launch *l, struct error **err);
 
 /** launch_net_host() - the same where the container is to share the host's network */
 int launch_net_host(struct launch *l, struct error **err);
+
+/** launch_oom() - where the VMM marks that memory was too little, and engines look for it */
+int launch_oom(struct launch *l, struct error **err);
 
 /** launch_fs() - start the file server on the export */
 int launch_fs(struct launch *l, struct error **err);

@@ -125,7 +125,7 @@ int launch_streams(struct launch *l, struct error **err)
 	return 0;
 }
 
-static int listen_control(struct launch *l, struct error **err)
+int launch_listen(struct launch *l, struct error **err)
 {
 	cleanup_close int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -152,7 +152,7 @@ int launch_vmm_spawn(struct launch *l, struct error **err)
 	};
 	int pair[2];
 
-	if (listen_control(l, err) < 0)
+	if (launch_listen(l, err) < 0)
 		return -1;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set(err, errno, "cannot make a socket pair");

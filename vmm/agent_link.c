@@ -201,6 +201,27 @@ static bool agent_on_numbers(struct agent_link *link, uint32_t type, struct wire
 	return true;
 }
 
+static bool agent_on_oom(struct agent_link *link, struct wire_reader *r)
+{
+	uint32_t kills = wire_get_u32(r);
+
+	if (wire_done(r))
+		link->ops->oom(link->data, kills);
+	return wire_done(r);
+}
+
+static bool agent_on_proc(struct agent_link *link, struct wire_reader *r)
+{
+	uint32_t cookie = wire_get_u32(r), code = wire_get_u32(r);
+	size_t len;
+	const char *text = wire_get_bytes(r, &len);
+
+	if (!text || !wire_done(r) || code > 4095)
+		return false;
+	link->ops->proc(link->data, cookie, (int)code, text, len);
+	return true;
+}
+
 /* Who asked reads it; here it has to be what it says it is. */
 static bool agent_on_cgroup(struct agent_link *link, const struct msg *msg, struct wire_reader *r)
 {
@@ -244,6 +265,10 @@ static bool agent_on_message(struct agent_link *link, const struct msg *msg)
 		return agent_on_error(link, &r);
 	case AGENT_CGROUP_IS:
 		return agent_on_cgroup(link, msg, &r);
+	case AGENT_OOM:
+		return agent_on_oom(link, &r);
+	case AGENT_PROC_IS:
+		return agent_on_proc(link, &r);
 	case AGENT_LOG:
 		return agent_on_log(link, &r);
 	default:

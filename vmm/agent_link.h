@@ -32,6 +32,10 @@ struct agent_link_ops {
 	void (*cgroup)(void *data, const char *payload, size_t len);
 	/* CONNECT: a process of the container's wants a connection to a socket of the host's */
 	void (*connect)(void *data, uint32_t connection, uint32_t number);
+	/* OOM: as many processes have been ended for want of memory */
+	void (*oom)(void *data, uint32_t kills);
+	/* PROC_IS: what the container's /proc holds, any bytes, or an errno */
+	void (*proc)(void *data, uint32_t cookie, int code, const char *text, size_t len);
 	/* The link ended: the agent went away or broke the protocol. Called once, nothing after it. */
 	void (*lost)(void *data, const char *why);
 };

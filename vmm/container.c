@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/agent_proto.h"
@@ -21,6 +22,7 @@
 #include "base/msg.h"
 #include "base/wire.h"
 #include "vmm/container_priv.h"
+#include "vmm/proc_view.h"
 
 static void container_close_setup(struct container *c)
 {
@@ -195,6 +197,38 @@ static void container_on_connect(void *data, uint32_t connection, uint32_t numbe
 	container_socket_connect(data, connection, number);
 }
 
+/* The container may live on: which of its processes it was is not known here. */
+static void container_on_oom(void *data, uint32_t kills)
+{
+	struct container *c = data;
+
+	log_guest_warning("the container's memory was too little: %u of its processes ended for it",
+			  kills);
+	if (c->oom_fd >= 0 && mkdirat(c->oom_fd, VMM_OOM_MARK, 0700) < 0 && errno != EEXIST)
+		log_warning("cannot mark that memory was too little: %s", strerror(errno));
+}
+
+static void container_on_proc(void *data, uint32_t cookie, int code, const char *text, size_t len)
+{
+	struct container *c = data;
+
+	if (c->proc)
+		proc_view_answer(c->proc, cookie, code, text, len);
+}
+
+static int container_ask_proc(void *data, uint32_t cookie, uint32_t what, uint32_t pid)
+{
+	cleanup_wire struct wire_writer w = { 0 };
+	struct container *c = data;
+
+	if (c->state == VMM_BOOTING || c->over)
+		return -ENOENT;
+	wire_put_u32(&w, cookie);
+	wire_put_u32(&w, what);
+	wire_put_u32(&w, pid);
+	return w.failed ? -ENOMEM : agent_link_send(c->link, AGENT_PROC, w.data, w.len);
+}
+
 static void container_on_lost(void *data, const char *why)
 {
 	struct container *c = data;
@@ -213,6 +247,8 @@ static const struct agent_link_ops container_link_ops = {
 	.signaled = container_on_signaled,
 	.cgroup = container_on_cgroup,
 	.connect = container_on_connect,
+	.oom = container_on_oom,
+	.proc = container_on_proc,
 	.lost = container_on_lost,
 };
 
@@ -252,6 +288,12 @@ static int container_open(struct container *c, int fds[VMM_FD_COUNT], struct err
 	if (container_signal_open(c, err) < 0 ||
 	    container_socket_open(c, steal_fd(&fds[VMM_FD_CONNECT]), err) < 0)
 		return -1;
+	if (fds[VMM_FD_PROC] >= 0) {
+		c->proc = proc_view_create(c->loop, steal_fd(&fds[VMM_FD_PROC]), container_ask_proc, c,
+					   err);
+		if (!c->proc)
+			return -1;
+	}
 	r = event_loop_add(c->loop, &c->setup_src, c->setup, EPOLLIN | EPOLLRDHUP,
 			   container_on_setup, c);
 	return r < 0 ? error_set(err, -r, "cannot watch the set-up socket") : 0;
@@ -275,6 +317,7 @@ struct container *container_create(struct event_loop *loop, struct vsock *vs,
 	c->host = *host;
 	c->setup = setup;
 	c->signal_fd = c->terminal = c->connect_fd = -1;
+	c->oom_fd = steal_fd(&fds[VMM_FD_OOM]);
 	if (container_open(c, fds, &why) == 0)
 		return c;
 	container_tell_failure(c, why->code, error_msg(why));
@@ -291,6 +334,7 @@ void container_free(struct container *c)
 		if (c->processes[i].used)
 			container_process_drop(&c->processes[i]);
 	container_socket_close(c);
+	proc_view_free(c->proc);
 	agent_link_free(c->link);
 	control_free(c->control);
 	container_close_setup(c);
@@ -299,5 +343,7 @@ void container_free(struct container *c)
 		close(c->signal_fd);
 	if (c->terminal >= 0)
 		close(c->terminal);
+	if (c->oom_fd >= 0)
+		close(c->oom_fd);
 	free(c);
 }

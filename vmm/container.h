@@ -40,8 +40,8 @@ void container_block_signals(void);
 /**
  * container_create() - begin: offer the streams, listen to the agent and on the control socket
  * @cfg:  borrowed; its guest payload is sent to the agent when that says HELLO
- * @fds:  by enum vmm_fd, -1 where absent. CONTROL, STDIN, STDOUT and STDERR are taken over and
- *        set to -1.
+ * @fds:  by enum vmm_fd, -1 where absent. CONTROL, STDIN, STDOUT, STDERR, CONNECT, OOM and
+ *        PROC are taken over and set to -1.
  * @setup: VMM_SETUP_FD, owned from now on, also when this fails: VMM_ERROR has then been sent;
  *         otherwise it gets VMM_CREATED or VMM_ERROR later
  * @host: copied

@@ -68,6 +68,8 @@ struct container {
 	/* A queue: the agent answers signals in their order. */
 	struct container_signal signals[CONTAINER_MAX_SIGNALS];
 	size_t num_signals;
+	struct proc_view *proc; /* NULL: there is none */
+	int oom_fd;	/* owned: VMM_FD_OOM */
 	int connect_fd; /* owned: the worker for sockets; -1: there are none */
 	struct event_source connect_src;
 	struct container_socket sockets[AGENT_SOCKET_CONNS_MAX];

@@ -83,6 +83,8 @@ static const struct sandbox_rule rules[] = {
 	ALLOW("pipe2", "streams inside this process"),
 	ALLOW_ARG("ioctl", 1, TIOCGWINSZ, "the terminal's size"),
 	ALLOW_ARG("ioctl", 1, FIONREAD, "how much a stream holds"),
+	ALLOW_ARG("mkdirat", 2, 0700, "mark that the guest's memory was too little, in VMM_FD_OOM, the one "
+		  "directory there is"),
 	/* memory: shared-memory windows and the allocator; never executable */
 	ALLOW_WITHOUT("mmap", 2, PROT_EXEC, "windows, allocator"),
 	ALLOW_WITHOUT("mprotect", 2, PROT_EXEC, "allocator"),

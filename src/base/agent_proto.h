@@ -63,6 +63,7 @@ enum agent_msg {
 	AGENT_INTERFACE,     /* list of one struct agent_interface: there from now on, or changed */
 	AGENT_INTERFACE_GONE, /* AGENT_MAC_LEN bytes, the device's address: it is not any more */
 	AGENT_CONNECTED,     /* u32 connection, u32 errno, u32 port: the answer to AGENT_CONNECT */
+	AGENT_PROC,	     /* u32 cookie, u32 enum agent_proc, u32 pid as the container sees it */
 	/* agent to host */
 	AGENT_HELLO = 64, /* u32 AGENT_PROTO_VERSION */
 	AGENT_READY,	  /* empty: the container is created */
@@ -74,7 +75,22 @@ enum agent_msg {
 	AGENT_CGROUP_IS,  /* u32 errno or 0, string: why it failed, or "", pairs: what was read; the
 			   * answer to AGENT_CGROUP */
 	AGENT_CONNECT,	  /* u32 connection (the agent's number), u32 socket (N of the mount's source) */
+	AGENT_OOM,	  /* u32 how many of the container's processes the guest kernel has ended for
+			   * want of memory; whenever there are more */
+	AGENT_PROC_IS,	  /* u32 cookie, u32 errno or 0, string: the answer to AGENT_PROC */
 };
+
+/* What is asked of the container's own /proc. */
+enum agent_proc {
+	AGENT_PROC_PIDS = 1,	 /* its processes, a line each; the pid is 0 */
+	AGENT_PROC_MACHINE_STAT, /* the lines of /proc/stat that are not about interrupts; pid 0 */
+	AGENT_PROC_STAT,
+	AGENT_PROC_STATUS,
+	AGENT_PROC_CMDLINE, /* what fits into AGENT_PROC_TEXT_MAX; the NULs between its words are kept */
+	AGENT_PROC_ATTR,    /* attr/current */
+};
+
+#define AGENT_PROC_TEXT_MAX 12288
 
 /* Which nodes of the guest kernel an agent_device stands for. */
 enum agent_device_kind {

@@ -20,6 +20,8 @@
 #include <stdint.h>
 
 #define VMM_SETUP_FD 3
+/* The directory that the VMM makes in VMM_FD_OOM when memory was too little in the guest. */
+#define VMM_OOM_MARK "killed"
 /* Network devices of a machine. */
 #define VMM_NET_MAX 4
 /* Queue pairs of each, and taps' queues. */
@@ -67,6 +69,8 @@ enum vmm_fd {
 	VMM_FD_GPU,	/* vhost-user socket of krun-gpu-gpu */
 	VMM_FD_CONSOLE, /* where the guest kernel's console goes (append only); absent: dropped */
 	VMM_FD_CONNECT, /* SOCK_SEQPACKET socket of krun-gpu-connect (base/connect_proto.h) */
+	VMM_FD_PROC,	/* of /dev/fuse: the list of the container's processes (vmm/proc_view.h) */
+	VMM_FD_OOM,	/* an empty directory with nothing above it, for VMM_OOM_MARK */
 	/*
 	 * Tap devices, with vnet headers as virtio 1 has them and in non-blocking mode: VMM_NET_QUEUES_MAX
 	 * slots for each entry of vmm_config.net, of which one that is connected from the start fills

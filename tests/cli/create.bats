@@ -70,7 +70,7 @@ load common
 	config 's/{ "type": "pid" }/{ "type": "user" }/'
 	create_fails "linux.uidMappings: missing"
 	config 's/{ "type": "ipc" }/{ "type": "ipc", "path": "\/proc\/1\/ns\/ipc" }/'
-	create_fails "cannot join the host's ipc namespace"
+	create_fails "cannot join the ipc namespace"
 	config 's/"resources": {/"devices": [ { "path": "\/dev\/null", "type": "b", "major": 8, "minor": 0 } ], &/'
 	create_fails "linux.devices[0]: /dev/null (b 8:0) is a device of the host"
 	config 's/"destination": "\/proc", "type": "proc"/"destination": "\/proc", "type": "xfs"/'

@@ -182,7 +182,7 @@ static void who_joins_sees_the_containers_files(void **state)
 		{ .path = data, .plan = { .destination = "/link/vol", .recursive = true } },
 		{ .path = data, .plan = { .destination = "/hidden" } },
 	};
-	const struct oci_view v = { root, mounts, shown, 2 };
+	const struct oci_view v = { root, mounts, shown, 2, -1 };
 	int ready[2], done[2], status;
 	pid_t pid, visitor;
 	char c;

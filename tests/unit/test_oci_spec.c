@@ -128,8 +128,8 @@ static const struct {
 	{ WITH_LINUX("\"uidMappings\":[{\"containerID\":0,\"hostID\":10,\"size\":10},"
 		     "{\"containerID\":20,\"hostID\":19,\"size\":1}]"),
 	  "linux.uidMappings[1]: overlaps" },
-	{ WITH_LINUX("\"namespaces\":[{\"type\":\"ipc\",\"path\":\"/proc/1/ns/ipc\"}]"),
-	  "cannot join the host's ipc namespace" },
+	{ WITH_LINUX("\"namespaces\":[{\"type\":\"pid\",\"path\":\"/proc/1/ns/pid\"}]"),
+	  "cannot join the host's pid namespace" },
 	{ WITH_LINUX("\"namespaces\":[{\"type\":\"network\",\"path\":\"x\"}]"),
 	  "linux.namespaces[0].path: expected an absolute path" },
 	{ WITH_LINUX("\"uidMappings\":[{\"containerID\":0,\"hostID\":1,\"size\":1}]"),
