@@ -48,7 +48,8 @@ int rootless_enter(const struct oci_spec *spec, struct error **err)
 		return 0;
 	snprintf(uids, sizeof(uids), "%u %u 1", keep ? uid : 0, uid);
 	snprintf(gids, sizeof(gids), "%u %u 1", keep ? gid : 0, gid);
-	if (unshare(CLONE_NEWUSER) < 0)
+	/* Mounts can be copied in a mount namespace of one's own alone. */
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
 		return error_set(err, errno, "without root a container needs a user namespace, which this "
 				 "user may not make");
 	/* user_namespaces(7): without it, no group may be mapped */
