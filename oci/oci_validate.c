@@ -103,9 +103,8 @@ int oci_spec_validate(const struct oci_spec *spec, struct error **err)
 
 	if (oci_validate_version(spec, err) < 0)
 		return -1;
-	if (!spec->has_process)
-		return error_set(err, 0, "process: missing");
-	if (oci_process_validate(&spec->process, err) < 0 ||
+	/* Such a container can be created, and not started. */
+	if ((spec->has_process && oci_process_validate(&spec->process, err) < 0) ||
 	    oci_validate_namespaces(spec, err) < 0 || oci_validate_mounts(spec, err) < 0 ||
 	    oci_validate_paths("linux.maskedPaths", spec->masked_paths, err) < 0 ||
 	    oci_validate_paths("linux.readonlyPaths", spec->readonly_paths, err) < 0 ||

@@ -3,7 +3,8 @@
  * Pods. An engine makes a container first that does nothing but hold the pod's namespaces: it gets a
  * process of the host's (vmm/pause_main.c), and no microVM. Containers that follow name namespaces of
  * it by path. Its network namespace they join as any other; of its UTS namespace there is a name to
- * take over; System V objects cannot be shared by two machines, so that each has its own.
+ * take over; System V objects cannot be shared by two machines, so that each has its own. A container
+ * whose configuration has no process gets the same, and is refused when it is to be started.
  */
 #include <errno.h>
 #include <sched.h>
@@ -82,7 +83,9 @@ int launch_pause(struct launch *l, struct error **err)
 int launch_pause_begin(struct launch *l, struct error **err)
 {
 	cleanup_msg struct msg msg = { 0 };
-	int r = msg_send(l->setup, VMM_CONFIG, NULL, 0, &l->vmm_fds[VMM_FD_CONTROL], 1);
+	const uint8_t process = l->c.spec.has_process;
+	int r = msg_send(l->setup, VMM_CONFIG, &process, sizeof(process),
+			 &l->vmm_fds[VMM_FD_CONTROL], 1);
 
 	if (r < 0)
 		return error_set(err, -r, "cannot configure the pod's first container");

@@ -2,7 +2,8 @@
 /*
  * krun-gpu-pause: the first container of a pod, whose only work it is to hold the pod's namespaces.
  * That takes no microVM: this process, in those namespaces, is its process. It answers command lines as
- * the VMM of a container does, and ends when it is told to by a signal.
+ * the VMM of a container does, and ends when it is told to by a signal. It also stands for a container
+ * without a process, which can be created and not be started.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -30,6 +31,7 @@ struct pause {
 	struct control *control;
 	struct event_source signals;
 	int signal_fd;
+	bool process; /* there is one to start: this */
 	bool started;
 };
 
@@ -97,6 +99,11 @@ static void pause_request(void *data, struct control_conn *conn, struct msg *msg
 
 	switch (msg->type) {
 	case VMM_START:
+		if (!p->process) {
+			control_send_error(conn, 0, "process: missing in config.json, so that there is "
+					   "nothing to start");
+			return;
+		}
 		p->started = true;
 		control_send_ok(conn);
 		return;
@@ -152,8 +159,10 @@ static int begin(struct pause *p, struct error **err)
 {
 	cleanup_msg struct msg msg = { 0 };
 
-	if (msg_recv(VMM_SETUP_FD, &msg) != 1 || msg.type != VMM_CONFIG || msg.nfds != 1)
+	if (msg_recv(VMM_SETUP_FD, &msg) != 1 || msg.type != VMM_CONFIG || msg.nfds != 1 ||
+	    msg.len != 1)
 		return error_set(err, EPROTO, "the command that makes the pod's first container has ended");
+	p->process = *(const uint8_t *)msg.payload;
 	p->loop = event_loop_create(&p->lock, err);
 	if (!p->loop || watch_signals(p, err) < 0)
 		return -1;

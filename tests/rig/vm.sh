@@ -17,6 +17,7 @@ vm_defaults() {
 	vm_share=''
 	vm_overlays=()
 	vm_icount=no
+	vm_append=''
 	vm_boot_options=no
 }
 
@@ -30,6 +31,7 @@ vm_option() {
 	--cpus) vm_cpus=${2-} vm_boot_options=yes ;;
 	--share) vm_share=${2-} vm_boot_options=yes ;;
 	--overlay) vm_overlays+=("${2-}") vm_boot_options=yes ;;
+	--append) vm_append=${2-} vm_boot_options=yes ;;
 	--icount) vm_icount=yes vm_boot_options=yes vm_shift=1 ;;
 	*) return 1 ;;
 	esac
@@ -80,7 +82,7 @@ vm_running() {
 
 # vm_options_text - the boot options in one form, to compare.
 vm_options_text() {
-	printf '%s\n' "mem=$vm_mem" "cpus=$vm_cpus" "share=$vm_share" "icount=$vm_icount" \
+	printf '%s\n' "mem=$vm_mem" "cpus=$vm_cpus" "share=$vm_share" "icount=$vm_icount" "append=$vm_append" \
 		"${vm_overlays[@]/#/overlay=}"
 }
 
@@ -105,7 +107,7 @@ vm_qemu() {
 	line="console=ttyS0 quiet panic=-1 mitigations=off nokaslr no_timer_check audit=0"
 	line+=" cryptomgr.notests rcupdate.rcu_expedited=1 apparmor=0 net.ifnames=0"
 	line+=" rig.name=$vm_name rig.overlays=${#vm_overlays[@]}"
-	line+=" rig.share=$([ -z "$vm_share" ] || echo 1)"
+	line+=" rig.share=$([ -z "$vm_share" ] || echo 1) $vm_append"
 
 	binds=(--bind "$2:/rig/root" --bind "$3:/rig/boot" --bind "$vm_dir:/rig/vm")
 	vm_share_folder root /rig/root ,readonly=on

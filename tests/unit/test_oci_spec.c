@@ -49,7 +49,7 @@ static const struct {
 	{ "{\"ociVersion\":\"2.0.0\"," PROCESS "," ROOT "}", "2.0.0 is not supported" },
 	{ "{\"ociVersion\":\"0.9\"," PROCESS "," ROOT "}", "0.9 is not supported" },
 	{ "{\"ociVersion\":\"1.0.0-rc1\"," PROCESS "," ROOT "}", "is not supported" },
-	{ "{" VERSION "," ROOT "}", "process: missing" },
+	{ "{" VERSION "," ROOT ",\"process\":{}}", "process.args: missing" },
 	{ "{" VERSION "," PROCESS "}", "root: missing" },
 	{ "{" VERSION "," PROCESS ",\"root\":{}}", "root.path: missing" },
 	{ "{" VERSION "," PROCESS ",\"root\":[]}", "root: expected an object" },
