@@ -170,7 +170,9 @@ int oci_state_remove(const char *root, const char *id, int dirfd, struct error *
 			close(again);
 		return error_set(err, errno, "cannot read %s/%s", root, id);
 	}
+	/* A directory when the VMM made it; conmon, by its link, makes a file. */
 	unlinkat(dirfd, OCI_OOM_DIR "/" VMM_OOM_MARK, AT_REMOVEDIR);
+	unlinkat(dirfd, OCI_OOM_DIR "/" VMM_OOM_MARK, 0);
 	while ((e = readdir(dir))) {
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
 			continue;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Memory that was too little in the guest, told to engines: conmon watches the host's cgroup, where
- * nothing is seen of it, and what it makes of it is a file "oom" in the bundle, by which podman and
- * CRI-O know. So for conmon there is a symbolic link of that name, which leads to what the VMM makes
- * when the time has come: a mark in a directory of the container's state. Of the host's files that
- * directory is all that the VMM can name, since nothing lies above the copy of its mount.
+ * nothing is seen of it, and what it makes of it is a file "oom", by which podman and CRI-O know. So
+ * for conmon there are symbolic links of that name, which lead to what the VMM makes when the time has
+ * come: a mark in a directory of the container's state. Of the host's files that directory is all that
+ * the VMM can name, since nothing lies above the copy of its mount.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,29 +23,48 @@
 #include "launch_internal.h"
 #include "oom_link.h"
 
-static bool caller_is_conmon(void)
+#define CMDLINE_MAX (1u << 17)
+
+/* A file of our caller's below /proc; malloc'ed */
+static char *caller_file(const char *name, size_t *len)
 {
 	cleanup_close int fd = -1;
-	cleanup_free char *name = NULL;
 	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/comm", getppid());
+	snprintf(path, sizeof(path), "/proc/%d/%s", getppid(), name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	name = fd < 0 ? NULL : fd_read_file(fd, 64, NULL);
+	return fd < 0 ? NULL : fd_read_file(fd, CMDLINE_MAX, len);
+}
+
+static bool caller_is_conmon(void)
+{
+	cleanup_free char *name = caller_file("comm", NULL);
+
 	return name && !strcmp(name, "conmon\n");
 }
 
-static void make_link(const struct launch *l)
+static void make_link(const struct launch *l, const char *dir)
 {
-	cleanup_close int bundle = open(l->c.state.bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	char mark[PATH_MAX];
 
-	if (bundle < 0 || oom_mark_path(&l->c, mark, sizeof(mark)) < 0)
+	if (fd < 0 || oom_mark_path(&l->c, mark, sizeof(mark)) < 0)
 		return;
-	oom_link_remove(&l->c);
-	if (symlinkat(mark, bundle, OOM_LINK) < 0)
-		log_info("the engine will not hear of too little memory: %s/%s: %s",
-			 l->c.state.bundle, OOM_LINK, strerror(errno));
+	if (symlinkat(mark, fd, OOM_LINK) < 0 && errno != EEXIST)
+		log_info("the engine will not hear of too little memory: %s/%s: %s", dir, OOM_LINK,
+			 strerror(errno));
+}
+
+/* conmon's file is in the bundle, for CRI-O, and where --persist-dir says, for podman. */
+static void make_links(const struct launch *l)
+{
+	size_t len = 0;
+	cleanup_free char *args = caller_file("cmdline", &len);
+
+	make_link(l, l->c.state.bundle);
+	for (const char *at = args, *end = args + len; args && at < end; at += strlen(at) + 1)
+		if (!strcmp(at, "--persist-dir") && at + strlen(at) + 1 < end)
+			make_link(l, at + strlen(at) + 1);
 }
 
 int oom_mark_path(const struct container *c, char *path, size_t size)
@@ -80,6 +99,6 @@ int launch_oom(struct launch *l, struct error **err)
 	if (l->vmm_fds[VMM_FD_OOM] < 0)
 		return error_set(err, errno, "cannot copy the mount of %s", OCI_OOM_DIR);
 	if (caller_is_conmon())
-		make_link(l);
+		make_links(l);
 	return 0;
 }
