@@ -93,6 +93,28 @@ assert f["linux"]["cgroup"]["v2"] is True and f["linux"]["cgroup"]["v1"] is Fals
 	fails "cannot open the bundle" krun spec --bundle "$work/nowhere"
 }
 
+@test "spec --rootless is for a user namespace in which the user is root" {
+	command -v python3 >/dev/null || skip "needs python3"
+	krun spec --rootless --bundle "$bundle"
+	python3 - "$bundle/config.json" <<-END
+	import json, os, sys
+	c = json.load(open(sys.argv[1]))
+	assert {"type": "user"} in c["linux"]["namespaces"]
+	assert c["linux"]["uidMappings"] == [{"containerID": 0, "hostID": os.geteuid(), "size": 1}]
+	assert c["linux"]["gidMappings"] == [{"containerID": 0, "hostID": os.getegid(), "size": 1}]
+	assert "resources" not in c["linux"]
+	pts = [m for m in c["mounts"] if m["destination"] == "/dev/pts"][0]
+	assert not [o for o in pts["options"] if o.startswith("gid=")]
+	END
+}
+
+@test "exec refuses what the microVM has not, by name" {
+	for option in apparmor process-label cgroup; do
+		fails "--$option: the process runs in the microVM" krun exec --$option=x c1 true
+	done
+	fails "--additional-gids: expected a whole number" krun exec --additional-gids=x c1 true
+}
+
 @test "what is not there yet is said in one sentence" {
 	for command in checkpoint restore; do
 		fails "$command is not supported" krun "$command" c1
