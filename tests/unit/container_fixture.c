@@ -134,6 +134,9 @@ struct fixture *fixture_new(int terminal)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 	f->worker = pair[0];
 	fds[VMM_FD_CONNECT] = pair[1];
+	strcpy(f->oom_dir, "/tmp/krun-gpu-oom-XXXXXX");
+	assert_non_null(mkdtemp(f->oom_dir));
+	fds[VMM_FD_OOM] = open(f->oom_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	fds[VMM_FD_CONTROL] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	f->addr.sun_family = AF_UNIX; /* autobind */
 	assert_int_equal(bind(fds[VMM_FD_CONTROL], (void *)&f->addr, sizeof(sa_family_t)), 0);
@@ -173,6 +176,7 @@ int fixture_teardown(void **state)
 	for (size_t i = 0; i < MAX_OFFERS; i++)
 		assert_false(f->vs.used[i]);
 	event_loop_free(f->loop);
+	assert_int_equal(rmdir(f->oom_dir), 0);
 	close(f->setup);
 	close(f->agent);
 	close(f->worker);

@@ -38,6 +38,7 @@ struct fixture {
 	char why[256];
 	int paused;
 	int stdio[3]; /* our ends of the container's streams */
+	char oom_dir[32]; /* where it marks that memory was too little */
 };
 
 /** fake_vsock_close() - the guest has closed a stream */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -346,6 +347,24 @@ static void test_agent_odd_status(void **state)
 	assert_int_equal(f->wait_status, SIGKILL);
 }
 
+static void test_oom(void **state)
+{
+	const uint32_t kills[] = { htole32(1), htole32(3) };
+	struct fixture *f = *state;
+	char mark[64];
+
+	snprintf(mark, sizeof(mark), "%s/" VMM_OOM_MARK, f->oom_dir);
+	make_running(f);
+	assert_int_equal(access(mark, F_OK), -1);
+	agent_say(f, AGENT_OOM, &kills[0], sizeof(kills[0]));
+	assert_int_equal(access(mark, F_OK), 0);
+	agent_say(f, AGENT_OOM, &kills[1], sizeof(kills[1]));
+	assert_false(f->failed);
+	assert_int_equal(rmdir(mark), 0);
+	agent_say(f, AGENT_OOM, kills, sizeof(kills));
+	assert_true(f->failed); /* too long to be what it is */
+}
+
 static void test_agent_log(void **state)
 {
 	struct fixture *f = *state;
@@ -374,6 +393,7 @@ int main(void)
 		cmocka_unit_test(test_sockets_worker_violations),
 		T(test_agent_oversize),
 		T(test_agent_odd_status),
+		T(test_oom),
 		T(test_agent_log),
 	};
 
