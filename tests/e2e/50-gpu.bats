@@ -69,25 +69,21 @@ load helpers
 @test "an image without a driver is offered one, which exec'd processes have too" {
 	LIMIT=600 run host '
 		lib=usr/lib/x86_64-linux-gnu
-		mkdir -p /root/bare
-		mount -t tmpfs tmpfs /root/bare
-		mkdir /root/bare/upper /root/bare/work /root/bare/root
-		mount -t overlay -o "lowerdir=$(podman image mount demo),upperdir=/root/bare/upper,workdir=/root/bare/work" \
-			overlay /root/bare/root
-		cd /root/bare/root
+		podman create --name image demo true > /dev/null
+		root=$(podman mount image)
+		cd "$root"
 		rm -r usr/share/vulkan $lib/libvulkan_virtio.so $lib/libdrm.so* $lib/libxcb-{dri3,present,sync}*
 		cd /
-		kp run -d --name bare --network none --device /dev/dri --rootfs /root/bare/root \
+		kp run -d --name bare --network none --device /dev/dri --rootfs "$root" \
 			sh -c "vulkaninfo --summary; sleep 1000" > /dev/null
 		podman exec bare vulkaninfo --summary | grep deviceName
 		podman exec bare sh -c "touch /dev/krun-gpu/x || echo read-only"
 		podman logs bare | grep deviceName
 		podman rm -f -t 0 bare > /dev/null
-		[ ! -e /root/bare/upper/dev/krun-gpu ] && echo untouched
-		kprun --device /dev/dri --rootfs /root/bare/root --env VK_DRIVER_FILES=/none \
+		[ ! -e "$root/dev/krun-gpu" ] && echo untouched
+		kprun --device /dev/dri --rootfs "$root" --env VK_DRIVER_FILES=/none \
 			sh -c "ls /dev/krun-gpu" || echo left alone
-		umount /root/bare/root /root/bare
-		podman image unmount demo > /dev/null'
+		podman rm -f image > /dev/null'
 	[ "$status" -eq 0 ]
 	[ "$(grep -c "Virtio-GPU Venus (llvmpipe" <<< "$output")" -eq 2 ]
 	[[ $output == *read-only*untouched*"left alone"* ]]
