@@ -40,6 +40,14 @@ after() {
 	[[ $output == *" 1.3."*" in the container;"* ]]
 }
 
+@test "the layer imports sync files for a driver that cannot" {
+	VK_DRIVER_FILES=$(echo /usr/share/vulkan/icd.d/lvp_icd*.json) VK_LAYER_PATH=$layer \
+		VK_INSTANCE_LAYERS=VK_LAYER_KRUN_GPU_host_memory \
+		run timeout 60 "$BUILD/tests/gpu/semaphore"
+	[ "$status" -eq 0 ]
+	[ "${lines[-1]}" = ok ]
+}
+
 @test "a compute program gives the right answer over 64 MiB" {
 	run end -- "$BUILD/tests/gpu/compute" 64
 	[ "$status" -eq 0 ]
