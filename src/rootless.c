@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -37,6 +40,24 @@ static int write_self(const char *file, const char *text, struct error **err)
 	return 0;
 }
 
+/* Who is not root there loses the namespace's rights with the first program that is executed. */
+static int keep_caps(struct error **err)
+{
+	struct __user_cap_header_struct hdr = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &hdr, data) < 0)
+		return error_set(err, errno, "cannot read capabilities");
+	data[0].inheritable = data[0].permitted;
+	data[1].inheritable = data[1].permitted;
+	if (syscall(SYS_capset, &hdr, data) < 0)
+		return error_set(err, errno, "cannot pass capabilities on");
+	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
+			return error_set(err, errno, "cannot pass capability %d on", cap);
+	return 0;
+}
+
 int rootless_enter(const struct oci_spec *spec, struct error **err)
 {
 	const bool keep = oci_spec_namespace(spec, CLONE_NEWUSER);
@@ -55,5 +76,7 @@ int rootless_enter(const struct oci_spec *spec, struct error **err)
 	/* user_namespaces(7): without it, no group may be mapped */
 	if (write_self("setgroups", "deny", err) < 0 || write_self("uid_map", uids, err) < 0)
 		return -1;
-	return write_self("gid_map", gids, err);
+	if (write_self("gid_map", gids, err) < 0)
+		return -1;
+	return uid ? keep_caps(err) : 0;
 }

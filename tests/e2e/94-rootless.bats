@@ -26,7 +26,7 @@ teardown() {
 			rm -rf b vol; new_bundle b true; mkdir vol; echo x > vol/f
 			cp /usr/bin/busybox b/rootfs/bin/; ln -sf busybox b/rootfs/bin/{stat,chown,touch} 2> /dev/null ||
 				for a in stat chown touch; do ln -sf busybox b/rootfs/bin/\$a; done
-			kp run -d --name less --network none -v ~/vol:/vol --rootfs b/rootfs sh -c \
+			kp run -d --name less --network none -v ~/vol:/vol --rootfs ~/b/rootfs sh -c \
 				\"id -u; stat -c %u:%g /vol/f; touch /vol/g; chown 5:6 /vol/g; exec sleep 1000\" > /dev/null
 			until_true 20 test -e vol/g; until_true 20 eval \"[ \\\$(podman logs less | wc -l) = 2 ]\"
 			podman logs less
