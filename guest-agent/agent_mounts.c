@@ -260,6 +260,7 @@ static int apply_fs(int root, const struct agent_mount *m, struct error **err)
 	/* Configurations written for cgroup v1 mean the only hierarchy there is. */
 	const char *type = !strcmp(m->type, "cgroup") ? "cgroup2" : m->type;
 	bool tmpfs = !strcmp(type, "tmpfs");
+	struct agent_mount now = *m;
 	cleanup_close int below = root_open(root, m->destination, O_PATH | O_DIRECTORY);
 	cleanup_close int mnt = -1, target = -1;
 	int r;
@@ -279,7 +280,11 @@ static int apply_fs(int root, const struct agent_mount *m, struct error **err)
 		return -1;
 	if (tmpfs && m->tmpcopyup && below >= 0 && copy_up(m, below, mnt, err) < 0)
 		return -1;
-	if (mount_set_flags(mnt, m, err) < 0 || mount_set_propagation(mnt, m->propagation, err) < 0)
+	/* Mount points and devices are still to be made in it: rootfs_seal(). */
+	if (tmpfs)
+		now.flags &= ~(uint64_t)MS_RDONLY;
+	if (mount_set_flags(mnt, &now, err) < 0 ||
+	    mount_set_propagation(mnt, m->propagation, err) < 0)
 		return -1;
 	target = root_ensure(root, m->destination, S_IFDIR);
 	r = target < 0 ? target : mounts_attach(mnt, target);

@@ -112,10 +112,41 @@ int rootfs_enter(const struct agent_container *c, struct error **err)
 	return rootfs_pivot(root, err);
 }
 
+static bool is_covered(const struct agent_container *c, size_t index)
+{
+	for (size_t i = index + 1; i < c->num_mounts; i++)
+		if (!strcmp(c->mounts[i].destination, c->mounts[index].destination))
+			return true;
+	return false;
+}
+
+/* Those that are to be read-only, now that all is in them. */
+static int seal_tmpfs(const struct agent_container *c, struct error **err)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+	cleanup_close int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	for (size_t i = 0; i < c->num_mounts; i++) {
+		const struct agent_mount *m = &c->mounts[i];
+		cleanup_close int fd = -1;
+
+		if (m->kind != AGENT_MOUNT_FS || strcmp(m->type, "tmpfs") ||
+		    !(m->flags & MS_RDONLY) || is_covered(c, i))
+			continue;
+		fd = root_open(root, m->destination, O_PATH | O_DIRECTORY);
+		if (fd < 0 || mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+			return error_set(err, fd < 0 ? -fd : errno, "make `%s` read-only",
+					 m->destination);
+	}
+	return 0;
+}
+
 int rootfs_seal(const struct agent_container *c, struct error **err)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
 
+	if (seal_tmpfs(c, err) < 0)
+		return -1;
 	if (c->readonly_root && mount_setattr(AT_FDCWD, "/", 0, &attr, sizeof(attr)) < 0)
 		return error_set(err, errno, "make the root read-only");
 	if (c->rootfs_propagation && mount(NULL, "/", NULL, c->rootfs_propagation, NULL) < 0)

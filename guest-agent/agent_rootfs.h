@@ -27,7 +27,7 @@ int rootfs_sysctls(const struct agent_container *c, enum rootfs_sysctls which, s
  */
 int rootfs_enter(const struct agent_container *c, struct error **err);
 
-/** rootfs_seal() - read-only root and the root's propagation, as configured */
+/** rootfs_seal() - read-only root and tmpfs, and the root's propagation, as configured */
 int rootfs_seal(const struct agent_container *c, struct error **err);
 
 #endif

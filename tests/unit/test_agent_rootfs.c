@@ -125,6 +125,21 @@ static void copy_up_with_mode(void **state)
 	harness_expect_output(h, c, "711 0:9\n644 0:0\n");
 }
 
+/* Mount points are made in it first; what is mounted there is as it was asked for. */
+static void readonly_tmpfs_below_others(void **state)
+{
+	struct harness *h = *state;
+	struct agent_container *c = harness_sh_spec("touch /r/x 2> /dev/null || echo ro; "
+					    "touch /r/in/x && echo rw; touch /twice/x && echo over");
+
+	NEED(h);
+	add_mount(c, AGENT_MOUNT_FS, "tmpfs", "/r")->flags = MS_RDONLY;
+	add_mount(c, AGENT_MOUNT_FS, "tmpfs", "/r/in");
+	add_mount(c, AGENT_MOUNT_FS, "tmpfs", "/twice")->flags = MS_RDONLY;
+	add_mount(c, AGENT_MOUNT_FS, "tmpfs", "/twice");
+	harness_expect_output(h, c, "ro\nrw\nover\n");
+}
+
 static void binds(void **state)
 {
 	struct harness *h = *state;
@@ -380,6 +395,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(default_mounts),	     TEST(mount_flags),
 		TEST(mount_option_unknown),  TEST(mount_type_unknown),
+		TEST(readonly_tmpfs_below_others),
 		TEST(copy_up),		     TEST(copy_up_with_mode), TEST(binds),
 		TEST(links_stay_inside),     TEST(link_loop),
 		TEST(bind_source_must_be_a_number),
