@@ -27,9 +27,17 @@
 #define PAUSE_PROGRAM LIBEXECDIR "/krun-gpu-pause"
 #define PAUSE_TIMEOUT_MS 20000
 
+/* podman's, which has no annotation. */
+static bool is_catatonit(char *const *args)
+{
+	const char *slash = args && args[0] ? strrchr(args[0], '/') : NULL;
+
+	return slash && !strcmp(slash, "/catatonit") && args[1] && !strcmp(args[1], "-P") && !args[2];
+}
+
 bool launch_is_pause(const struct oci_spec *spec)
 {
-	/* podman and CRI-O; containerd */
+	/* CRI-O; containerd */
 	static const char *const keys[] = { "io.kubernetes.cri-o.ContainerType",
 					    "io.kubernetes.cri.container-type" };
 
@@ -39,7 +47,7 @@ bool launch_is_pause(const struct oci_spec *spec)
 		if (type && !strcmp(type, "sandbox"))
 			return true;
 	}
-	return false;
+	return is_catatonit(spec->process.args);
 }
 
 /* Runs in the forked child that becomes the pause process. */
