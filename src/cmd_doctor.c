@@ -202,6 +202,20 @@ static int write_cdi(const struct doctor *d, const struct gpu_list *list, struct
 	return 0;
 }
 
+/* For images that have no Vulkan driver of their own. */
+static void check_driver_bundle(struct doctor *d, const struct app *app)
+{
+	const char *dir = app->host.driver_bundle ? app->host.driver_bundle : DATADIR "/driver-bundle";
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/glibc/virtio_icd.json", dir);
+	if (access(path, R_OK) == 0)
+		say(d, GOOD, "Vulkan driver for images without one: %s", dir);
+	else
+		say(d, NOTE, "images without a Vulkan driver have no GPU: contrib/driver-bundle %s makes "
+			     "one to offer them", dir);
+}
+
 int cmd_doctor(const struct app *app, int argc, char **argv, struct error **err)
 {
 	static const struct command_option options[] = {
@@ -232,6 +246,7 @@ int cmd_doctor(const struct app *app, int argc, char **argv, struct error **err)
 	check_program(&d, "guest kernel", app->host.kernel ? app->host.kernel :
 							     DATADIR "/vmlinux", R_OK);
 	check_gpus(&d, app, &list);
+	check_driver_bundle(&d, app);
 	if (d.write_cdi)
 		r = write_cdi(&d, &list, err);
 	gpu_list_release(&list);
