@@ -4,18 +4,12 @@
 # --device /dev/dri: Vulkan in the container, on the host's driver.
 load helpers
 
-@test "vulkaninfo shows Venus over the host's driver, and what it lacks is explained" {
-	LIMIT=400 run host '
-		mkdir -p /root/info
-		podman --runtime krun-gpu run --rm --device /dev/dri -v /root/info:/info demo \
-			sh -c "vulkaninfo --summary; vulkaninfo -j=0 -o /info/container.json > /dev/null"
-		VK_DRIVER_FILES=$(echo /usr/share/vulkan/icd.d/lvp_icd*.json) \
-			vulkaninfo -j=0 -o /root/info/host.json > /dev/null 2>&1
-		"$e2e"/vulkaninfo-diff /root/info/{host,container}.json'
+@test "vulkaninfo shows Venus over the host's driver" {
+	LIMIT=300 run host '
+		podman --runtime krun-gpu run --rm --device /dev/dri demo vulkaninfo --summary'
 	[ "$status" -eq 0 ]
 	[[ $output == *"Virtio-GPU Venus (llvmpipe"* ]]
 	[[ $output == *DRIVER_ID_MESA_VENUS* ]]
-	[[ $output == *"1.3."*" in the container; "*" explained, 0 not" ]]
 }
 
 @test "without --device there is no GPU" {
