@@ -94,14 +94,24 @@ load network
 
 @test "a container with a user namespace; more networks than a microVM has devices" {
 	both '
-		server srv --network podman:ip=10.88.0.77,mac=02:00:00:00:00:04 -p 8500:7000 \
-			--uidmap 0:200000:65536 --gidmap 0:200000:65536
-		until_true 20 eval "podman exec srv ls /sys/class/net/eth0 > /dev/null"
-		podman exec srv sh -c "cat /proc/self/uid_map; $show_interfaces"
+		new_bundle /tmp/userns true
+		chown -R 200000:200000 /tmp/userns/rootfs
+		podman --runtime $RT run -d --rm --name srv -p 8500:7000 \
+			--network podman:ip=10.88.0.77,mac=02:00:00:00:00:04 \
+			--uidmap 0:200000:65536 --gidmap 0:200000:65536 -v "$net":/net:ro \
+			-v /usr/bin/busybox:/busybox:ro -v /usr/lib64:/lib64:ro \
+			-v /usr/lib/x86_64-linux-gnu:/lib/x86_64-linux-gnu:ro \
+			--rootfs /tmp/userns/rootfs /net serve 7000 > /dev/null
+		until_true 60 served srv
+		until_true 20 eval "podman exec srv /busybox ip address show eth0 | grep -q 10.88.0.77"
+		podman exec srv /busybox cat /proc/self/uid_map /sys/class/net/eth0/mtu \
+			/sys/class/net/eth0/address
+		podman exec srv /busybox ip route | sed "s/ *$//" | sort
 		$net half 127.0.0.1 8500
 		$net get 10.88.0.77 7000 2
-		gone srv'
-	[[ $output == *200000*"eth0 1500 1"*"10.88.0.77/16"*after*"got 2 MiB" ]]
+		gone srv
+		rm -rf /tmp/userns'
+	[[ $output == *200000*1500*02:00:00:00:00:04*"default via 10.88.0.1"*after*"got 2 MiB" ]]
 	krun '
 		for i in 1 2 3 4 5; do
 			podman network create --subnet 10.7$i.0.0/24 n$i > /dev/null
