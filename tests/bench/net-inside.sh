@@ -102,7 +102,12 @@ throughput() {
 	shift 3
 
 	before=$(cpu_ms)
-	json=$(timeout $((seconds * 10 + 60)) "$share/iperf3" -c "${address[$target]}" -t "$seconds" -J "$@")
+	# A target that cannot end a test in its time has no figure, and the others have theirs.
+	if ! json=$(timeout $((seconds * 10 + 60)) "$share/iperf3" -c "${address[$target]}" \
+		-t "$seconds" -J "$@") || [ "$(jq '.end.sum_received.bytes // 0' <<< "$json")" = 0 ]; then
+		echo "$target $what: $(jq -r '.error // "no answer"' <<< "$json")" >&2
+		return
+	fi
 	jq -r --arg t "$target" --arg w "$what" --arg r "$round" --argjson cpu \
 		$(($(cpu_ms) - before)) '.end.sum_received as $s |
 		"\($t) \($w) \($r) \($s.bits_per_second / 1e6)",
@@ -110,14 +115,16 @@ throughput() {
 }
 
 round() {
-	local target
+	local target rate
 
 	for target in "${targets[@]}"; do
 		throughput "$target" to-1 "$1"
 		throughput "$target" from-1 "$1" -R
 		throughput "$target" to-4 "$1" -P 4
 		throughput "$target" from-4 "$1" -P 4 -R
-		echo "$target rr $1 $("$share/net" rr "${address[$target]}" 7000 "$seconds")"
+		rate=$(timeout $((seconds * 10 + 60)) "$share/net" rr "${address[$target]}" 7000 "$seconds") ||
+			{ echo "$target rr: $rate" >&2; continue; }
+		echo "$target rr $1 $rate"
 	done
 }
 
@@ -138,11 +145,14 @@ finish() {
 	[ ${#qemus[@]} -eq 0 ] || kill "${qemus[@]}" 2> /dev/null || true
 	for target in "${targets[@]}"; do
 		case $target in
-		qemu*) ip netns delete "bench-$target" 2> /dev/null || true ;;
+		qemu*)
+			ip link delete "b-$target" 2> /dev/null || true
+			ip netns delete "bench-$target" 2> /dev/null || true
+			;;
 		*) podman rm -f -t 0 "bench-$target" > /dev/null 2>&1 || true ;;
 		esac
 	done
-	podman network rm "$network" > /dev/null 2>&1 || true
+	podman network rm -f -t 0 "$network" > /dev/null 2>&1 || true
 }
 
 trap finish EXIT
