@@ -4,48 +4,54 @@
 # The network of a user without root, by pasta: the same with crun and with krun-gpu.
 load helpers
 
-# What the user's shell runs has prelude.sh before it, too.
+# as_user < SCRIPT - a script of the user's, with prelude.sh before it. Its home is no overlay, so that
+# podman's storage can be one.
 prepare='
 	id -u walter > /dev/null 2>&1 || useradd -m -s /bin/bash -G kvm walter
-	grep -q walter /etc/subuid || { echo walter:200000:65536 >> /etc/subuid
-		echo walter:200000:65536 >> /etc/subgid; }
-	uid=$(id -u walter); install -d -o walter -g walter -m 700 /run/user/$uid
-	as_user() { setpriv --reuid walter --regid walter --init-groups env -i HOME=/home/walter \
-		USER=walter PATH="$PATH" XDG_RUNTIME_DIR=/run/user/$uid e2e="$e2e" net="$e2e/net" RT="$RT" \
-		bash -euo pipefail -c "cd; . $e2e/prelude.sh; $1"; }
+	uid=$(id -u walter)
+	mountpoint -q /home/walter || mount -t tmpfs -o uid=walter,gid=walter,mode=700 walter /home/walter
+	install -d -o walter -g walter -m 700 /run/user/$uid
+	as_user() {
+		cat > /tmp/user.sh
+		setpriv --reuid walter --regid walter --init-groups env -i HOME=/home/walter USER=walter \
+			STORAGE_DRIVER=vfs PATH="$PATH" XDG_RUNTIME_DIR=/run/user/$uid e2e="$e2e" net="$e2e/net" RT="$RT" \
+			bash -euo pipefail -c "cd; . $e2e/prelude.sh; . /tmp/user.sh"
+	}
 '
 
 teardown() {
 	[ -n "${BATS_TEST_COMPLETED-}" ] || printf 'status %s, output:\n%s\n' "${status-}" "${output-}"
-	LIMIT=120 host "RT=crun; $prepare"'as_user "podman rm -f -t 0 -a || true" > /dev/null 2>&1; clean_host' || true
+	LIMIT=120 host "RT=crun; $prepare"'as_user <<< "podman rm -f -t 0 -a || true" > /dev/null 2>&1' ||
+		true
 }
 
 @test "pasta: interface, published ports, the host and what lies behind it" {
-	local with=''
+	local with='' runtime
 
 	for runtime in crun krun-gpu; do
 		run host "RT=$runtime; $prepare"'
 			$e2e/net serve 7001 > /dev/null 2>&1 &
 			served_here=$!
-			as_user "
-				rm -rf b; new_bundle b true
-				podman --runtime \$RT run -d --name less --network pasta:--no-splice \
-					-p 8600:7000 -p 8600:7000/udp -v \$net:/net:ro -v /usr/bin/busybox:/busybox:ro \
-					-v /usr/lib64:/lib64:ro \
+			as_user <<- \END
+				rm -rf b .local/share/containers; new_bundle b true
+				podman --runtime $RT run -d --name less --network pasta:--no-splice \
+					-p 8600:7000 -p 8600:7000/udp -v $net:/net:ro \
+					-v /usr/bin/busybox:/busybox:ro -v /usr/lib64:/lib64:ro \
 					-v /usr/lib/x86_64-linux-gnu:/lib/x86_64-linux-gnu:ro \
-					--rootfs b/rootfs /net serve 7000 > /dev/null
-				until_true 60 eval \"podman logs less | grep -q serving\"
-				podman exec less /busybox ip -o -4 address show eth0 | grep -o 10.0.2.15/24
-				podman exec less /busybox ip route | grep -o \"default via 10.0.2.2\"
-				\$net half 10.0.2.15 8600
-				\$net half 127.0.0.1 8600
-				\$net get 10.0.2.15 8600 3
-				\$net put 10.0.2.15 8600 3
-				\$net udp 10.0.2.15 8600 1400
+					--rootfs ~/b/rootfs /net serve 7000 > /dev/null
+				served() { podman logs less | grep -q serving; }
+				until_true 60 served
+				podman exec less /busybox ip address show eth0 | grep -o 10.0.2.15/24
+				podman exec less /busybox ip route | grep -o "default via 10.0.2.2"
+				$net half 10.0.2.15 8600
+				$net half 127.0.0.1 8600
+				$net get 10.0.2.15 8600 3
+				$net put 10.0.2.15 8600 3
+				$net udp 10.0.2.15 8600 1400
 				podman exec less /net half 169.254.1.2 7001
 				podman exec less /net get 169.254.1.2 7001 3
 				podman rm -f -t 0 less > /dev/null
-			"
+			END
 			kill $served_here
 			! pgrep -x krun-gpu-net'
 		[ "$status" -eq 0 ]
