@@ -61,6 +61,7 @@ load helpers
 			metadata: { name: kube }
 			spec:
 			  restartPolicy: Never
+			  terminationGracePeriodSeconds: 1
 			  containers:
 			  - name: one
 			    image: localhost/demo
