@@ -57,11 +57,11 @@ const char *harness_path(struct harness *h, const char *path)
 static void find_cgroup2(char *path, size_t size)
 {
 	cleanup_fclose FILE *f = fopen("/proc/self/mounts", "re");
-	char line[1024], dir[256], type[64];
+	char line[1024], dir[128], type[64];
 
 	path[0] = 0;
 	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%*s %255s %63s", dir, type) == 2 && !strcmp(type, "cgroup2"))
+		if (sscanf(line, "%*s %127s %63s", dir, type) == 2 && !strcmp(type, "cgroup2"))
 			snprintf(path, size, "%s", dir);
 }
 
