@@ -24,6 +24,16 @@ host() {
 	fi
 }
 
+# An emulated host that does not answer any more, as after an interrupt that its processor lost, is
+# ended, and another one booted for the tests that follow.
+revive_host() {
+	[ -z "${E2E_LOCAL-}" ] || return 0
+	! timeout 120 "$E2E_RIG/run" --timeout 60 -- true || return 0
+	echo "the emulated host does not answer: booting another"
+	"$E2E_RIG/down" --name "$KRUN_GPU_RIG"
+	bash "$E2E_BOOT" 3>&-
+}
+
 # one_sentence - $output is one line that says what is wrong, not a crash, and not empty.
 one_sentence() {
 	[ "$(printf '%s\n' "$output" | wc -l)" -eq 1 ] && [ ${#output} -gt 15 ] &&
@@ -34,5 +44,5 @@ one_sentence() {
 teardown() {
 	[ -z "${BATS_TEST_COMPLETED-}" ] || return 0
 	printf 'status %s, output:\n%s\n' "${status-}" "${output-}"
-	LIMIT=120 host 'clean_host' || true
+	LIMIT=120 host 'clean_host' || revive_host
 }
