@@ -24,12 +24,13 @@ host() {
 	fi
 }
 
-# An emulated host that does not answer any more, as after an interrupt that its processor lost, is
-# ended, and another one booted for the tests that follow.
+# An emulated host of which a processor does not wake up any more is ended, and another one booted for
+# the tests that follow.
 revive_host() {
 	[ -z "${E2E_LOCAL-}" ] || return 0
-	! timeout 120 "$E2E_RIG/run" --timeout 60 -- true || return 0
-	echo "the emulated host does not answer: booting another"
+	! timeout 120 "$E2E_RIG/run" --timeout 60 -- bash -c '
+		for ((i = 0; i < $(nproc); i++)); do taskset -c $i true || exit 1; done' || return 0
+	echo "a processor of the emulated host has stopped: booting another host"
 	"$E2E_RIG/down" --name "$KRUN_GPU_RIG"
 	bash "$E2E_BOOT" 3>&-
 }
@@ -44,5 +45,6 @@ one_sentence() {
 teardown() {
 	[ -z "${BATS_TEST_COMPLETED-}" ] || return 0
 	printf 'status %s, output:\n%s\n' "${status-}" "${output-}"
-	LIMIT=120 host 'clean_host' || revive_host
+	LIMIT=120 host 'clean_host' || true
+	revive_host
 }
