@@ -14,6 +14,10 @@ same() {
 	LIMIT=300 run host '
 		variant=$1
 		shift
+		# A network namespace of the host begins with what the host has, as podman left it.
+		forward=$(cat /proc/sys/net/ipv4/ip_forward)
+		trap "echo $forward > /proc/sys/net/ipv4/ip_forward" EXIT
+		echo 0 > /proc/sys/net/ipv4/ip_forward
 		for runtime in crun krun-gpu; do
 			podman --runtime $runtime run --rm --name self -h box -v $e2e/self:/self:ro "$@" \
 				> /root/self.$runtime 2>&1 < /dev/null || echo "$runtime: code $?"
