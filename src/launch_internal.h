@@ -43,8 +43,12 @@ int launch_spawn(struct launch *l, struct spawn *s, struct process_ref *ref, str
 /** launch_vmm_open() - open what the VMM needs: KVM, guest kernel, agent */
 int launch_vmm_open(struct launch *l, struct error **err);
 
-/** launch_listen() - the control socket, where command lines reach the container's process */
-int launch_listen(struct launch *l, struct error **err);
+/**
+ * launch_spawn_machine() - spawn what is the container on the host: the VMM, or a pod's pause process
+ *
+ * With the control socket, where command lines reach it, and one end of l->setup as VMM_SETUP_FD.
+ */
+int launch_spawn_machine(struct launch *l, struct spawn *s, struct error **err);
 
 /** launch_is_pause() - is it the container that holds a pod's namespaces? */
 bool launch_is_pause(const struct oci_spec *spec);

@@ -70,22 +70,13 @@ static int pause_prepare(void *data, struct error **err)
 int launch_pause(struct launch *l, struct error **err)
 {
 	static const char *const argv[] = { PAUSE_PROGRAM, NULL };
-	cleanup_close int theirs = -1;
 	struct spawn s = {
 		.argv = argv, .netns_fd = l->netns, .new_netns = l->new_netns, .new_session = true,
 		.apparmor_profile = l->c.spec.process.apparmor_profile,
 		.prepare = pause_prepare, .data = l,
 	};
-	int pair[2];
 
-	if (launch_listen(l, err) < 0)
-		return -1;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return error_set(err, errno, "cannot make a socket pair");
-	l->setup = pair[0];
-	theirs = pair[1];
-	s.fds[s.num_fds++] = (struct spawn_fd){ theirs, VMM_SETUP_FD };
-	return launch_spawn(l, &s, &l->c.state.vmm, err);
+	return launch_spawn_machine(l, &s, err);
 }
 
 int launch_pause_begin(struct launch *l, struct error **err)

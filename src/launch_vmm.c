@@ -125,7 +125,7 @@ int launch_streams(struct launch *l, struct error **err)
 	return 0;
 }
 
-int launch_listen(struct launch *l, struct error **err)
+static int launch_listen(struct launch *l, struct error **err)
 {
 	cleanup_close int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -139,17 +139,9 @@ int launch_listen(struct launch *l, struct error **err)
 	return 0;
 }
 
-int launch_vmm_spawn(struct launch *l, struct error **err)
+int launch_spawn_machine(struct launch *l, struct spawn *s, struct error **err)
 {
-	static const char *const argv[] = { VMM_PROGRAM, NULL };
 	cleanup_close int theirs = -1;
-	struct spawn s = {
-		.argv = argv, .netns_fd = l->netns, .new_netns = l->new_netns,
-		/* With a terminal the VMM itself becomes the session's leader. */
-		.new_session = !l->c.spec.process.terminal,
-		.apparmor_profile = l->c.spec.process.apparmor_profile,
-		.prepare = launch_root, .data = l,
-	};
 	int pair[2];
 
 	if (launch_listen(l, err) < 0)
@@ -158,8 +150,22 @@ int launch_vmm_spawn(struct launch *l, struct error **err)
 		return error_set(err, errno, "cannot make a socket pair");
 	l->setup = pair[0];
 	theirs = pair[1];
-	s.fds[s.num_fds++] = (struct spawn_fd){ theirs, VMM_SETUP_FD };
-	return launch_spawn(l, &s, &l->c.state.vmm, err);
+	s->fds[s->num_fds++] = (struct spawn_fd){ theirs, VMM_SETUP_FD };
+	return launch_spawn(l, s, &l->c.state.vmm, err);
+}
+
+int launch_vmm_spawn(struct launch *l, struct error **err)
+{
+	static const char *const argv[] = { VMM_PROGRAM, NULL };
+	struct spawn s = {
+		.argv = argv, .netns_fd = l->netns, .new_netns = l->new_netns,
+		/* With a terminal the VMM itself becomes the session's leader. */
+		.new_session = !l->c.spec.process.terminal,
+		.apparmor_profile = l->c.spec.process.apparmor_profile,
+		.prepare = launch_root, .data = l,
+	};
+
+	return launch_spawn_machine(l, &s, err);
 }
 
 static int send_config(struct launch *l, struct error **err)
