@@ -14,10 +14,7 @@ same() {
 	LIMIT=300 run host '
 		variant=$1
 		shift
-		# A network namespace of the host begins with what the host has, as podman left it.
-		forward=$(cat /proc/sys/net/ipv4/ip_forward)
-		trap "echo $forward > /proc/sys/net/ipv4/ip_forward" EXIT
-		echo 0 > /proc/sys/net/ipv4/ip_forward
+		without_forwarding
 		for runtime in crun krun-gpu; do
 			podman --runtime $runtime run --rm --name self -h box -v $e2e/self:/self:ro "$@" \
 				> /root/self.$runtime 2>&1 < /dev/null || echo "$runtime: code $?"
@@ -48,6 +45,7 @@ same() {
 
 @test "a process sees of itself what it sees under crun: by exec" {
 	LIMIT=300 run host '
+		without_forwarding
 		for runtime in crun krun-gpu; do
 			podman --runtime $runtime run -d --name self -h box --network none --user 12:34 \
 				--cap-add chown -v $e2e/self:/self:ro demo sleep 1000 > /dev/null

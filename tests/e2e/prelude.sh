@@ -59,6 +59,17 @@ with_gpu() {
 		minor: $minor, fileMode: 438, uid: 0, gid: 0}]' --argjson minor "$minor"
 }
 
+# without_forwarding - until the script ends: a network namespace begins with the forwarding that the
+# host has, which podman turns on at the first bridge network.
+without_forwarding() {
+	local before
+
+	before=$(cat /proc/sys/net/ipv4/ip_forward)
+	# shellcheck disable=SC2064 # as it is now
+	trap "echo $before > /proc/sys/net/ipv4/ip_forward" EXIT
+	echo 0 > /proc/sys/net/ipv4/ip_forward
+}
+
 # ours - the runtime's processes, and those that podman keeps beside a container.
 ours() {
 	ps -eo pid=,stat=,args= | awk '$2 !~ /^Z/ && $3 ~ /(krun-gpu|virgl_render|virtiofsd|conmon)/ &&
