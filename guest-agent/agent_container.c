@@ -357,11 +357,22 @@ static void obey_connected(struct container *c, struct wire_reader *r)
 		sockets_connected(&c->sockets, connection, code, port);
 }
 
+static void obey_local(struct container *c, struct wire_reader *r)
+{
+	uint32_t host_port = wire_get_u32(r), port = wire_get_u32(r);
+	size_t len = 0;
+	const char *address = wire_get_bytes(r, &len);
+
+	if (wire_done(r) && address)
+		local_connect(&c->local, host_port, port, address, len);
+}
+
 void container_init(struct container *c, struct agent_loop *loop, struct control *control)
 {
 	*c = (struct container){ .loop = loop, .control = control, .cgroup = -1,
 				 .mount_ns = -1, .proc = -1, .spares = { .netns = -1, .own = -1 },
 				 .sockets = { .loop = loop, .control = control },
+				 .local = { .loop = loop, .control = control },
 				 .oom = { .loop = loop, .control = control, .source.fd = -1 } };
 }
 
@@ -399,6 +410,9 @@ void container_message(struct container *c, const struct msg *msg)
 		break;
 	case AGENT_CONNECTED:
 		obey_connected(c, &r);
+		break;
+	case AGENT_LOCAL:
+		obey_local(c, &r);
 		break;
 	default:
 		control_send_log(c->control, LOG_LEVEL_WARNING, "message of an unknown type");

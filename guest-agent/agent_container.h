@@ -8,6 +8,7 @@
 
 #include "base/agent_proto.h"
 #include "guest-agent/agent_loop.h"
+#include "guest-agent/agent_local.h"
 #include "guest-agent/agent_net.h"
 #include "guest-agent/agent_oom.h"
 #include "guest-agent/agent_sockets.h"
@@ -36,6 +37,7 @@ struct container {
 	struct process *init;
 	struct process *processes;
 	struct sockets sockets;
+	struct local local;
 	struct oom oom;
 	bool ended, told;
 	int status;

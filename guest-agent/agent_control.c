@@ -150,6 +150,15 @@ void control_send_connect(struct control *c, uint32_t connection, uint32_t socke
 	control_send(c, AGENT_CONNECT, &w);
 }
 
+void control_send_local_failed(struct control *c, uint32_t port, uint32_t code)
+{
+	struct wire_writer w = { 0 };
+
+	wire_put_u32(&w, port);
+	wire_put_u32(&w, code);
+	control_send(c, AGENT_LOCAL_FAILED, &w);
+}
+
 void control_send_log(struct control *c, uint32_t level, const char *text)
 {
 	struct wire_writer w = { 0 };

@@ -18,8 +18,8 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "guest-agent/agent_channel.h"
 #include "guest-agent/agent_control.h"
+#include "guest-agent/agent_duplex.h"
 #include "guest-agent/agent_host.h"
 #include "guest-agent/agent_userns.h"
 
@@ -32,12 +32,12 @@ struct socket_listener {
 	struct loop_source source;
 };
 
-/** struct socket_conn - @fd until the host has answered, then a channel for each direction */
+/** struct socket_conn - @fd until the host has answered, then a duplex */
 struct socket_conn {
 	struct sockets *owner;
 	uint32_t number;
-	int fd; /* owned; -1 once the channels have it */
-	struct channel *to_host, *from_host; /* owned; NULL: over */
+	int fd; /* owned; -1 once the duplex has it */
+	struct duplex duplex;
 	struct socket_conn *next;
 };
 
@@ -49,8 +49,9 @@ static void sockets_watch(struct sockets *s)
 			   s->num_conns < CONNS_MAX ? EPOLLIN : 0);
 }
 
-static void conn_free(struct socket_conn *conn)
+static void conn_free(void *data)
 {
+	struct socket_conn *conn = data;
 	struct sockets *s = conn->owner;
 	struct socket_conn **at = &s->conns;
 
@@ -58,32 +59,11 @@ static void conn_free(struct socket_conn *conn)
 		at = &(*at)->next;
 	*at = conn->next;
 	s->num_conns--;
-	channel_destroy(conn->to_host);
-	channel_destroy(conn->from_host);
+	duplex_end(&conn->duplex);
 	if (conn->fd >= 0)
 		close(conn->fd);
 	free(conn);
 	sockets_watch(s);
-}
-
-static void conn_to_host_over(void *data)
-{
-	struct socket_conn *conn = data;
-
-	channel_destroy(conn->to_host);
-	conn->to_host = NULL;
-	if (!conn->from_host)
-		conn_free(conn);
-}
-
-static void conn_from_host_over(void *data)
-{
-	struct socket_conn *conn = data;
-
-	channel_destroy(conn->from_host);
-	conn->from_host = NULL;
-	if (!conn->to_host)
-		conn_free(conn);
 }
 
 static void listener_ready(void *data, uint32_t events)
@@ -104,25 +84,14 @@ static void listener_ready(void *data, uint32_t events)
 	control_send_connect(s->control, conn->number, l->number);
 }
 
-/* Each channel owns both of its ends: the two have copies. */
 static int conn_begin(struct socket_conn *conn, uint32_t port, struct error **err)
 {
-	cleanup_close int host = host_connect(port, err);
-	cleanup_close int host_copy = -1, copy = -1;
+	const int host = host_connect(port, err);
 
 	if (host < 0)
 		return -1;
-	host_copy = fcntl(host, F_DUPFD_CLOEXEC, 0);
-	copy = fcntl(conn->fd, F_DUPFD_CLOEXEC, 0);
-	if (host_copy < 0 || copy < 0)
-		return error_set(err, errno, "copy a connection");
-	conn->to_host = channel_create(conn->owner->loop, steal_fd(&copy), steal_fd(&host_copy),
-				       false, conn_to_host_over, conn, err);
-	if (!conn->to_host)
-		return -1;
-	conn->from_host = channel_create(conn->owner->loop, steal_fd(&host), steal_fd(&conn->fd),
-					 false, conn_from_host_over, conn, err);
-	return conn->from_host ? 0 : -1;
+	return duplex_begin(&conn->duplex, conn->owner->loop, steal_fd(&conn->fd), host, conn_free,
+			    conn, err);
 }
 
 void sockets_connected(struct sockets *s, uint32_t connection, uint32_t code, uint32_t port)

@@ -160,9 +160,9 @@ int launch_net(struct launch *l, struct error **err)
 		l->num_nets += SPARE_DEVICES;
 		if (l->num_nets > VMM_NET_MAX)
 			l->num_nets = VMM_NET_MAX;
-		if (spawn_watch(l, netns, err) < 0)
-			return -1;
 	}
+	if (l->num_nets && spawn_watch(l, netns, err) < 0)
+		return -1;
 	return open_vhosts(l, err);
 }
 

@@ -8,14 +8,17 @@
  * Theory of operation: whenever the namespace has changed and been quiet for a moment, it is looked
  * at as a whole. An interface that is new gets a tap and a device of the guest's that stands for
  * none; one that is gone gives its device back; what was added to one is told. Nothing is ever read
- * from the guest. The end of the socket is the end of the VMM: the redirects are removed, and the
- * process ends.
+ * from the guest. What connects in the namespace to an address of its own is handed to the guest, too
+ * (net_local.h). The end of the socket is the end of the VMM: the redirects are removed, and the process
+ * ends.
  */
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
 #include <poll.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +38,7 @@
 #include "base/vmm_proto.h"
 #include "base/wire.h"
 #include "net_collect.h"
+#include "net_local.h"
 #include "net_redirect.h"
 
 #define WATCH_FD 3
@@ -50,6 +54,7 @@ struct device {
 struct watch {
 	struct netlink nl;     /* for requests */
 	struct netlink events; /* tells what changes */
+	struct net_local local;
 	struct device devices[VMM_NET_MAX];
 	size_t count;
 	size_t queues; /* of each device, and of its tap */
@@ -185,12 +190,14 @@ static void drain(int fd)
 
 static void watch_run(struct watch *w)
 {
-	struct pollfd pfd[2] = { { WATCH_FD, 0, 0 }, { w->events.fd, POLLIN, 0 } };
+	struct pollfd pfd[2 + NET_LOCAL_FAMILIES] = { { WATCH_FD, 0, 0 }, { w->events.fd, POLLIN, 0 } };
 	/* What happened between create and now. */
 	bool changed = true;
 
+	for (unsigned int i = 0; i < NET_LOCAL_FAMILIES; i++)
+		pfd[2 + i] = (struct pollfd){ w->local.listeners[i], POLLIN, 0 };
 	for (;;) {
-		const int n = poll(pfd, 2, changed ? QUIET_MS : -1);
+		const int n = poll(pfd, 2 + NET_LOCAL_FAMILIES, changed ? QUIET_MS : -1);
 
 		if (n < 0 && errno != EINTR)
 			return;
@@ -199,10 +206,13 @@ static void watch_run(struct watch *w)
 		if (n == 0) {
 			changed = false;
 			look(w);
-		} else if (n > 0) {
+		} else if (n > 0 && pfd[1].revents) {
 			changed = true;
 			drain(w->events.fd);
 		}
+		for (unsigned int i = 0; n > 0 && i < NET_LOCAL_FAMILIES; i++)
+			if (pfd[2 + i].revents)
+				net_local_accept(&w->local, i, WATCH_FD);
 	}
 }
 
@@ -251,7 +261,19 @@ static const struct sandbox_rule rules[] = {
 	ALLOW("sendto", "requests to rtnetlink"),
 	ALLOW("recvfrom", "its answers, and what it tells"),
 	ALLOW("sendmsg", "taps to the VMM"),
-	ALLOW_ARG("socket", 0, AF_INET, "to ask for an interface's index"),
+	ALLOW_ARG("socket", 0, AF_INET, "to ask for an interface's index; who listens here?"),
+	ALLOW_ARG("socket", 0, AF_INET6, "who listens here?"),
+	ALLOW("accept4", "connections in the namespace"),
+	ALLOW("getsockopt", "where they were to go"),
+	ALLOW_ARG("setsockopt", 1, SOL_SOCKET, "a mark, and patience"),
+	ALLOW("connect", "who listens here?"),
+	ALLOW("shutdown", "a relayed connection's half"),
+	ALLOW("fcntl", "one that blocks"),
+	ALLOW_ARG("clone", 0, CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | SIGCHLD, "a process that relays"),
+	ALLOW("set_robust_list", "likewise"),
+	ALLOW("rseq", "likewise"),
+	ALLOW("gettid", "likewise"),
+	ALLOW("rt_sigprocmask", "likewise"),
 	ALLOW_ARG("ioctl", 1, SIOCGIFINDEX, "an interface's index"),
 	ALLOW("openat", "/dev/net/tun, an interface's settings in /proc/sys/net"),
 	ALLOW_ARG("ioctl", 1, TUNSETIFF, "make a tap"),
@@ -288,7 +310,7 @@ static int narrow(struct error **err)
 
 int main(int argc, char **argv)
 {
-	struct watch w = { .nl = { .fd = -1 }, .events = { .fd = -1 } };
+	struct watch w = { .local.nft.fd = -1, .nl = { .fd = -1 }, .events = { .fd = -1 } };
 	cleanup_error struct error *err = NULL;
 
 	log_init("krun-gpu-net", STDERR_FILENO, LOG_FORMAT_TEXT, LOG_LEVEL_WARNING);
@@ -296,11 +318,18 @@ int main(int argc, char **argv)
 		log_error("this program is started by krun-gpu");
 		return 1;
 	}
-	if (watch_open(&w, &err) < 0 || narrow(&err) < 0) {
+	signal(SIGCHLD, SIG_IGN); /* nobody waits for those that relay */
+	if (watch_open(&w, &err) < 0) {
+		log_error("%s", error_msg(err));
+		return 1;
+	}
+	net_local_open(&w.local);
+	if (narrow(&err) < 0) {
 		log_error("%s", error_msg(err));
 		return 1;
 	}
 	watch_run(&w);
+	net_local_close(&w.local);
 	for (size_t i = 0; i < w.count; i++) {
 		if (w.devices[i].ifindex)
 			net_redirect_remove(&w.nl, w.devices[i].ifindex);

@@ -180,7 +180,7 @@ static bool agent_on_hello(struct agent_link *link, struct wire_reader *r)
 	return true;
 }
 
-/* Two numbers: STARTED, EXITED, SIGNALED, CONNECT. */
+/* Two numbers: STARTED, EXITED, SIGNALED, CONNECT, LOCAL_FAILED. */
 static bool agent_on_numbers(struct agent_link *link, uint32_t type, struct wire_reader *r)
 {
 	uint32_t id = wire_get_u32(r), value = wire_get_u32(r);
@@ -191,6 +191,8 @@ static bool agent_on_numbers(struct agent_link *link, uint32_t type, struct wire
 		link->ops->started(link->data, id, value);
 	else if (type == AGENT_CONNECT)
 		link->ops->connect(link->data, id, value);
+	else if (type == AGENT_LOCAL_FAILED)
+		link->ops->local_failed(link->data, id);
 	else if (type == AGENT_EXITED)
 		/* as waitpid() has it: 16 bits */
 		link->ops->exited(link->data, id, (int)(value & 0xffff));
@@ -260,6 +262,7 @@ static bool agent_on_message(struct agent_link *link, const struct msg *msg)
 	case AGENT_EXITED:
 	case AGENT_SIGNALED:
 	case AGENT_CONNECT:
+	case AGENT_LOCAL_FAILED:
 		return agent_on_numbers(link, msg->type, &r);
 	case AGENT_ERROR:
 		return agent_on_error(link, &r);

@@ -32,6 +32,8 @@ struct agent_link_ops {
 	void (*cgroup)(void *data, const char *payload, size_t len);
 	/* CONNECT: a process of the container's wants a connection to a socket of the host's */
 	void (*connect)(void *data, uint32_t connection, uint32_t number);
+	/* LOCAL_FAILED: what was offered at @port could not be connected in the guest */
+	void (*local_failed)(void *data, uint32_t port);
 	/* OOM: as many processes have been ended for want of memory */
 	void (*oom)(void *data, uint32_t kills);
 	/* PROC_IS: what the container's /proc holds, any bytes, or an errno */

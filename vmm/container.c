@@ -229,6 +229,11 @@ static int container_ask_proc(void *data, uint32_t cookie, uint32_t what, uint32
 	return w.failed ? -ENOMEM : agent_link_send(c->link, AGENT_PROC, w.data, w.len);
 }
 
+static void container_on_local_failed(void *data, uint32_t host_port)
+{
+	container_local_failed(data, host_port);
+}
+
 static void container_on_lost(void *data, const char *why)
 {
 	struct container *c = data;
@@ -247,6 +252,7 @@ static const struct agent_link_ops container_link_ops = {
 	.signaled = container_on_signaled,
 	.cgroup = container_on_cgroup,
 	.connect = container_on_connect,
+	.local_failed = container_on_local_failed,
 	.oom = container_on_oom,
 	.proc = container_on_proc,
 	.lost = container_on_lost,
@@ -317,6 +323,7 @@ struct container *container_create(struct event_loop *loop, struct vsock *vs,
 	c->host = *host;
 	c->setup = setup;
 	c->signal_fd = c->terminal = c->connect_fd = -1;
+	container_local_init(c);
 	c->oom_fd = steal_fd(&fds[VMM_FD_OOM]);
 	if (container_open(c, fds, &why) == 0)
 		return c;
@@ -334,6 +341,7 @@ void container_free(struct container *c)
 		if (c->processes[i].used)
 			container_process_drop(&c->processes[i]);
 	container_socket_close(c);
+	container_local_close(c);
 	proc_view_free(c->proc);
 	agent_link_free(c->link);
 	control_free(c->control);

@@ -56,6 +56,17 @@ struct container *container_create(struct event_loop *loop, struct vsock *vs,
 int container_tell_agent(struct container *c, uint32_t type, const void *payload, size_t len);
 
 /**
+ * container_local_connect() - a connection that is meant for the guest, to an address of its own
+ * @fd:      taken over, also on failure: it is reset then
+ * @port:    TCP
+ * @address: 4 or 16 bytes, in network byte order
+ *
+ * Return: 0 or -errno.
+ */
+int container_local_connect(struct container *c, int fd, uint32_t port, const void *address,
+			    size_t len);
+
+/**
  * container_machine_failed() - the machine is about to end for a reason of its own
  *
  * Tells everyone who waits for an answer. host->failed is not called.

@@ -5,8 +5,8 @@
 /*
  * What the container's files share: container.c (life and end, the agent's messages),
  * container_process.c (processes and their streams), container_control.c (command lines' requests)
- * container_signal.c (signals to this process, the terminal) and container_socket.c (sockets of the
- * host's).
+ * container_signal.c (signals to this process, the terminal), container_socket.c (sockets of the
+ * host's) and container_local.c (connections from the container's network namespace).
  */
 
 #include <stdbool.h>
@@ -73,6 +73,8 @@ struct container {
 	int connect_fd; /* owned: the worker for sockets; -1: there are none */
 	struct event_source connect_src;
 	struct container_socket sockets[AGENT_SOCKET_CONNS_MAX];
+	/* By slot: the connection, which is the vsock device's; -1: none. */
+	int locals[AGENT_LOCAL_CONNS_MAX];
 	bool cgroup_asked;		  /* AGENT_CGROUP is sent and not answered */
 	struct control_conn *cgroup_conn; /* who waits for the answer; NULL: nobody any more */
 };
@@ -121,6 +123,13 @@ int container_socket_open(struct container *c, int fd, struct error **err);
 /** container_socket_connect() - the agent asks for a connection to socket @number of the mounts */
 void container_socket_connect(struct container *c, uint32_t connection, uint32_t number);
 void container_socket_close(struct container *c);
+
+/* container_local.c */
+
+void container_local_init(struct container *c);
+/** container_local_failed() - the agent could not connect to the container; void where none waits */
+void container_local_failed(struct container *c, uint32_t host_port);
+void container_local_close(struct container *c);
 
 /* container_signal.c */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Theory of operation: a message either gives a network device a tap, or takes it away, and the guest
- * agent is told. krun-gpu-net is one of ours and sees nothing of the guest's; its messages are
+ * Theory of operation: a message gives a network device a tap, or takes it away, and the guest agent is
+ * told; or it brings a connection that began in the namespace and is meant for the guest. krun-gpu-net is one of ours and sees nothing of the guest's; its messages are
  * checked all the same. When it dies the network stays as it is.
  */
 #include "vmm/net_plugs.h"
@@ -31,6 +31,24 @@ struct net_plugs {
 	struct virtio_device *const *nets;
 	struct container *container;
 };
+
+/* A guest that refuses, or has no place for one more, is no reason to stop. */
+static int plugs_local(struct net_plugs *np, struct msg *msg)
+{
+	struct wire_reader r = WIRE_READER(msg->payload, msg->len);
+	const uint32_t port = wire_get_u32(&r);
+	size_t len = 0;
+	const char *address = wire_get_bytes(&r, &len);
+	int e;
+
+	if (!wire_done(&r) || !address || (len != 4 && len != 16) || port > UINT16_MAX ||
+	    msg->nfds != 1)
+		return -EPROTO;
+	e = container_local_connect(np->container, steal_fd(&msg->fds[0]), port, address, len);
+	if (e < 0)
+		log_debug("a connection to port %u of the container: %s", port, strerror(-e));
+	return 0;
+}
 
 static int plugs_obey(struct net_plugs *np, struct msg *msg)
 {
@@ -72,7 +90,7 @@ static void plugs_ready(void *data, uint32_t events)
 
 	(void)events;
 	if (r > 0)
-		r = plugs_obey(np, &msg);
+		r = msg.type == VMM_NET_LOCAL ? plugs_local(np, &msg) : plugs_obey(np, &msg);
 	else if (r == 0)
 		r = -EPIPE;
 	if (r >= 0)

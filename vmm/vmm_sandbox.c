@@ -71,6 +71,7 @@ static const struct sandbox_rule rules[] = {
 	ALLOW("shutdown", "half-close a stream"),
 	ALLOW("accept4", "command lines on the control socket"),
 	ALLOW_ARG("getsockopt", 1, SOL_SOCKET, "who is it"),
+	ALLOW_ARG("setsockopt", 2, SO_LINGER, "reset a connection that the guest refuses"),
 	ALLOW("fcntl", "O_NONBLOCK, what kind of fd a stream is"),
 	ALLOW("fstat", "size of a file that a worker has mapped; kind of a stream's fd"),
 	ALLOW("newfstatat", "fstat(), as newer C libraries make it"),

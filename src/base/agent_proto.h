@@ -17,6 +17,10 @@
  * its stead. For each process that connects it says CONNECT; the host connects to the real one and
  * answers CONNECTED with a port, to which the agent connects.
  *
+ * Local connections: what connects to one of the container's own addresses from within its network
+ * namespace on the host would find nobody there. The host offers a port for it and says LOCAL; the
+ * agent connects to that address in the guest, then to the port, or says LOCAL_FAILED.
+ *
  * Streams: for each standard stream of a process the agent connects to the host's port
  * AGENT_PORT_STREAM(id, n). Half-closing the connection is end of file in that direction.
  *
@@ -39,6 +43,10 @@ enum { AGENT_STREAM_STDIN, AGENT_STREAM_STDOUT, AGENT_STREAM_STDERR, AGENT_STREA
 /* Connections to sockets of the host's: as many ports as there may be at one time. */
 #define AGENT_PORT_SOCKET(slot) (0xf000u + (uint32_t)(slot))
 #define AGENT_SOCKET_CONNS_MAX 64
+
+/* Local connections: likewise. */
+#define AGENT_PORT_LOCAL(slot) (0xe000u + (uint32_t)(slot))
+#define AGENT_LOCAL_CONNS_MAX 128
 
 /* virtio-fs tag of the export, and what lies in its root. */
 #define AGENT_FS_TAG "krun-gpu"
@@ -64,6 +72,8 @@ enum agent_msg {
 	AGENT_INTERFACE_GONE, /* AGENT_MAC_LEN bytes, the device's address: it is not any more */
 	AGENT_CONNECTED,     /* u32 connection, u32 errno, u32 port: the answer to AGENT_CONNECT */
 	AGENT_PROC,	     /* u32 cookie, u32 enum agent_proc, u32 pid as the container sees it */
+	AGENT_LOCAL,	     /* u32 AGENT_PORT_LOCAL, u32 TCP port, bytes: an IPv4 or IPv6 address of the
+			      * container's, 4 or 16 in network byte order */
 	/* agent to host */
 	AGENT_HELLO = 64, /* u32 AGENT_PROTO_VERSION */
 	AGENT_READY,	  /* empty: the container is created */
@@ -78,6 +88,7 @@ enum agent_msg {
 	AGENT_OOM,	  /* u32 how many of the container's processes the guest kernel has ended for
 			   * want of memory; whenever there are more */
 	AGENT_PROC_IS,	  /* u32 cookie, u32 errno or 0, string: the answer to AGENT_PROC */
+	AGENT_LOCAL_FAILED, /* u32 AGENT_PORT_LOCAL, u32 errno: it could not be connected */
 };
 
 /* What is asked of the container's own /proc. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -12,14 +13,20 @@
 #define NETLINK_BUFFER 32768
 /* The kernel answers at once; a lost answer must not hang a container's start. */
 #define NETLINK_TIMEOUT_S 10
+#define NETLINK_BATCH_MAX 8
 
 int netlink_open(struct netlink *nl, struct error **err)
+{
+	return netlink_open_protocol(nl, NETLINK_ROUTE, err);
+}
+
+int netlink_open_protocol(struct netlink *nl, int protocol, struct error **err)
 {
 	const struct sockaddr_nl addr = { .nl_family = AF_NETLINK };
 	const struct timeval limit = { .tv_sec = NETLINK_TIMEOUT_S };
 	const int one = 1;
 
-	*nl = (struct netlink){ .fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE) };
+	*nl = (struct netlink){ .fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol) };
 	if (nl->fd >= 0 && bind(nl->fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0 &&
 	    setsockopt(nl->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0) {
 		/* Filters in the kernel's dumps; without it there is more to skip. */
@@ -193,6 +200,45 @@ int netlink_do(struct netlink *nl, struct netlink_request *req)
 {
 	req->header.nlmsg_flags |= NLM_F_ACK;
 	return exchange(nl, req, NULL, NULL);
+}
+
+/* The first answer decides: an error of any of them comes before the one acknowledgement. */
+static int batch_answer(struct netlink *nl, uint32_t first)
+{
+	_Alignas(struct nlmsghdr) char buf[NETLINK_BUFFER];
+
+	for (;;) {
+		const struct nlmsghdr *h = (const struct nlmsghdr *)buf;
+		const ssize_t n = receive(nl, buf, sizeof(buf));
+		size_t len = n < 0 ? 0 : (size_t)n;
+
+		if (n < 0)
+			return (int)n;
+		for (; NLMSG_OK(h, len); h = NLMSG_NEXT(h, len))
+			if (h->nlmsg_type == NLMSG_ERROR && h->nlmsg_seq - first < nl->seq - first)
+				return error_of(h);
+	}
+}
+
+int netlink_batch(struct netlink *nl, struct netlink_request *reqs, size_t count)
+{
+	const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	const uint32_t first = nl->seq + 1;
+	struct iovec iov[NETLINK_BATCH_MAX];
+	struct msghdr mh = { .msg_name = (void *)&kernel, .msg_namelen = sizeof(kernel),
+			     .msg_iov = iov, .msg_iovlen = count };
+
+	if (count < 2 || count > NETLINK_BATCH_MAX)
+		return -EINVAL;
+	reqs[count - 2].header.nlmsg_flags |= NLM_F_ACK;
+	for (size_t i = 0; i < count; i++) {
+		if (reqs[i].failed)
+			return -E2BIG;
+		reqs[i].header.nlmsg_seq = ++nl->seq;
+		/* Requests are filled up to where the next one begins. */
+		iov[i] = (struct iovec){ reqs[i].data, NLMSG_ALIGN(reqs[i].header.nlmsg_len) };
+	}
+	return sendmsg(nl->fd, &mh, 0) < 0 ? -errno : batch_answer(nl, first);
 }
 
 int netlink_dump(struct netlink *nl, struct netlink_request *req, netlink_fn fn, void *data)

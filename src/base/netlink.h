@@ -3,7 +3,7 @@
 #define BASE_NETLINK_H
 
 /*
- * rtnetlink requests, as few of them as containers need. A socket belongs to the network namespace
+ * Netlink requests, as few of them as containers need. A socket belongs to the network namespace
  * in which it was opened, whatever namespace its user moves to.
  */
 
@@ -20,8 +20,11 @@ struct netlink {
 	uint32_t seq;
 };
 
-/** netlink_open() - of this thread's network namespace; 0 or -1 */
+/** netlink_open() - rtnetlink of this thread's network namespace; 0 or -1 */
 int netlink_open(struct netlink *nl, struct error **err);
+
+/** netlink_open_protocol() - another of netlink's protocols (NETLINK_NETFILTER, …); 0 or -1 */
+int netlink_open_protocol(struct netlink *nl, int protocol, struct error **err);
 
 /** netlink_close() - harmless when it is not open (fd -1) */
 void netlink_close(struct netlink *nl);
@@ -55,6 +58,14 @@ void netlink_nest_end(struct netlink_request *req, size_t nest);
 
 /** netlink_do() - send a request and wait for its acknowledgement; 0 or -errno */
 int netlink_do(struct netlink *nl, struct netlink_request *req);
+
+/**
+ * netlink_batch() - send several requests as one datagram, of which all or none is done
+ * @reqs: for a protocol with batches, its messages for their begin and end included
+ *
+ * Return: 0 when the last but one (the last that does something) is acknowledged, or -errno.
+ */
+int netlink_batch(struct netlink *nl, struct netlink_request *reqs, size_t count);
 
 /** typedef netlink_fn - one message of a dump; 0, or a negative number that ends it */
 typedef int (*netlink_fn)(void *data, const struct nlmsghdr *h);

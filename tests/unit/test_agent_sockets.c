@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Stand-ins for unix sockets of the host's: who connects to one in the container reaches the host. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/msg.h"
+#include "base/wire.h"
 #include "tests/guest/agent_harness.h"
 #include "tests/unit/unit.h"
 
@@ -139,6 +142,70 @@ static void a_malformed_mount_is_refused(void **state)
 	assert_string_equal(r.err, "socket `../x` with `mode=640,uid=3,gid=4`: Invalid argument");
 }
 
+/* The host asks the agent for a connection to 127.0.0.1 or, of 16 bytes, ::1. */
+static void ask_local(struct harness *h, uint32_t host_port, uint32_t port, size_t len)
+{
+	static const unsigned char v4[] = { 127, 0, 0, 1 }, v6[16] = { [15] = 1 };
+	cleanup_wire struct wire_writer w = { 0 };
+
+	wire_put_u32(&w, host_port);
+	wire_put_u32(&w, port);
+	wire_put_bytes(&w, len == 4 ? v4 : v6, len);
+	assert_int_equal(msg_send(h->control, AGENT_LOCAL, w.data, w.len, NULL, 0), 0);
+}
+
+/* A listener on a port of the kernel's choosing. */
+static int listen_local(int family, uint16_t *port)
+{
+	struct sockaddr_in6 a = { .sin6_family = (sa_family_t)family };
+	socklen_t len = sizeof(a);
+	int fd = socket(family, SOCK_STREAM, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, family == AF_INET ?
+			      sizeof(struct sockaddr_in) : sizeof(a)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+	*port = ntohs(a.sin6_port); /* where IPv4 has it, too */
+	return fd;
+}
+
+static void an_address_of_the_containers_is_connected_to(void **state)
+{
+	const int families[] = { AF_INET, AF_INET6 };
+	struct harness *h = *state;
+	char text[32];
+	uint32_t v[2];
+	uint16_t port;
+
+	NEED(h);
+	for (unsigned int i = 0; i < 2; i++) {
+		int listener = listen_local(families[i], &port), peer, got;
+
+		ask_local(h, AGENT_PORT_STREAM(3, i), port, i ? 16 : 4);
+		peer = harness_accept(h, 3, (int)i);
+		got = accept(listener, NULL, NULL);
+		assert_true(got >= 0);
+		assert_int_equal(write(peer, "in", 2), 2);
+		shutdown(peer, SHUT_WR);
+		read_all(got, text, sizeof(text));
+		assert_string_equal(text, "in");
+		assert_int_equal(write(got, "and out", 7), 7);
+		close(got);
+		read_all(peer, text, sizeof(text));
+		assert_string_equal(text, "and out");
+		close(peer);
+		close(listener);
+	}
+	/* nobody listens any more */
+	ask_local(h, 12345, port, 16);
+	harness_expect_u32s(h, AGENT_LOCAL_FAILED, v, 2);
+	assert_int_equal(v[0], 12345);
+	assert_int_equal(v[1], ECONNREFUSED);
+	ask_local(h, 12346, port, 5);
+	harness_expect_u32s(h, AGENT_LOCAL_FAILED, v, 2);
+	assert_int_equal(v[1], EPROTO);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, harness_setup, harness_teardown)
@@ -147,6 +214,7 @@ int main(void)
 		TEST(bytes_go_both_ways_each_to_its_end),
 		TEST(a_refused_connection_ends),
 		TEST(a_malformed_mount_is_refused),
+		TEST(an_address_of_the_containers_is_connected_to),
 	};
 
 	return cmocka_run_group_tests(tests, harness_group_setup, harness_group_teardown);

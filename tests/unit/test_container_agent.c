@@ -113,6 +113,66 @@ static void test_sockets_worker_violations(void **state)
 	}
 }
 
+/* The agent is told of a local connection: its port. */
+static uint32_t expect_local(struct fixture *f, uint32_t port)
+{
+	static const unsigned char address[] = { 127, 0, 0, 1 };
+	struct msg msg = expect_msg(f, f->agent, AGENT_LOCAL);
+	struct wire_reader r = WIRE_READER(msg.payload, msg.len);
+	const uint32_t host_port = wire_get_u32(&r);
+	const char *got;
+	size_t len;
+
+	assert_int_equal(wire_get_u32(&r), port);
+	got = wire_get_bytes(&r, &len);
+	assert_true(wire_done(&r));
+	assert_int_equal(len, 4);
+	assert_memory_equal(got, address, 4);
+	msg_release(&msg);
+	return host_port;
+}
+
+static int local_connect(struct fixture *f, int fd, uint32_t port)
+{
+	return container_local_connect(f->c, fd, port, "\177\0\0\1", 4);
+}
+
+static void test_local_connections(void **state)
+{
+	struct fixture *f = *state;
+	int early = open("/dev/null", O_RDWR | O_CLOEXEC), pair[2];
+
+	/* nobody listens yet: refused, and closed */
+	assert_int_equal(local_connect(f, early, 80), -ECONNREFUSED);
+	assert_int_equal(fcntl(early, F_GETFD), -1);
+	make_running(f);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(local_connect(f, pair[0], 80), 0);
+	assert_int_equal(expect_local(f, 80), AGENT_PORT_LOCAL(0));
+	assert_false(vsock_port_idle(&f->vs, AGENT_PORT_LOCAL(0)));
+	/* of others nothing can be refused */
+	agent_say_numbers(f, AGENT_LOCAL_FAILED, AGENT_PORT_LOCAL(1), ECONNREFUSED);
+	agent_say_numbers(f, AGENT_LOCAL_FAILED, AGENT_PORT_LOCAL(AGENT_LOCAL_CONNS_MAX), 1);
+	agent_say_numbers(f, AGENT_LOCAL_FAILED, AGENT_PORT_STREAM(0, 0), 1);
+	agent_say_numbers(f, AGENT_LOCAL_FAILED, 0, UINT32_MAX);
+	expect_state(f, VMM_STATE_RUNNING);
+	assert_false(vsock_port_idle(&f->vs, AGENT_PORT_LOCAL(0)));
+	agent_say_numbers(f, AGENT_LOCAL_FAILED, AGENT_PORT_LOCAL(0), ECONNREFUSED);
+	expect_state(f, VMM_STATE_RUNNING);
+	assert_true(vsock_port_idle(&f->vs, AGENT_PORT_LOCAL(0)));
+	close(pair[1]);
+	/* as many as there are places, and a place that is free again */
+	for (uint32_t i = 0; i < AGENT_LOCAL_CONNS_MAX; i++) {
+		assert_int_equal(local_connect(f, open("/dev/null", O_RDWR | O_CLOEXEC), 81), 0);
+		assert_int_equal(expect_local(f, 81), AGENT_PORT_LOCAL(i));
+	}
+	assert_int_equal(local_connect(f, open("/dev/null", O_RDWR | O_CLOEXEC), 82), -EAGAIN);
+	fake_vsock_close(&f->vs, AGENT_PORT_LOCAL(7));
+	assert_int_equal(local_connect(f, open("/dev/null", O_RDWR | O_CLOEXEC), 83), 0);
+	assert_int_equal(expect_local(f, 83), AGENT_PORT_LOCAL(7));
+	assert_false(f->failed);
+}
+
 static void test_agent_error(void **state)
 {
 	struct fixture *f = *state;
@@ -390,6 +450,7 @@ int main(void)
 		T(test_agent_gone),
 		cmocka_unit_test(test_agent_violations),
 		T(test_sockets),
+		T(test_local_connections),
 		cmocka_unit_test(test_sockets_worker_violations),
 		T(test_agent_oversize),
 		T(test_agent_odd_status),

@@ -10,7 +10,8 @@
 #include "vmm/virtio/vsock.h"
 
 #define VSOCK_HOST_CID 2
-#define VSOCK_MAX_CONNS 256
+/* All ports of base/agent_proto.h at one time. */
+#define VSOCK_MAX_CONNS 512
 /* What we promise to hold of a connection's bytes that the host's side has not taken. */
 #define VSOCK_BUF_ALLOC (256u << 10)
 #define VSOCK_MAX_PAYLOAD (64u << 10)
