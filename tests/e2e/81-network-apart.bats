@@ -42,9 +42,14 @@ load network
 		server first
 		ip=$(address first)
 		kr --network container:first demo true 2>&1 && exit 1
-		RT=crun kr --network container:first demo sh -c "/net half 127.0.0.1 7000 || true"
+		RT=crun kr --network container:first demo sh -c "/net half 127.0.0.1 7000; /net half $ip 7000"
+		RT=crun kr -d --name beside --network container:first demo /net serve 7002 > /dev/null
+		until_true 30 served beside
+		RT=crun kr --network container:first demo sh -c "/net get 127.0.0.1 7002 3; /net refused 127.0.0.1 7003"
+		gone beside
 		pid=$(podman inspect -f "{{.State.Pid}}" first)
-		echo listening: $(nsenter -t $pid -n awk "\$4 == \"0A\"" /proc/$pid/net/tcp /proc/$pid/net/tcp6)
+		echo listening: $(nsenter -t $pid -n awk "\$4 == \"0A\" && \$2 !~ /^(0100007F|0{24}01000000):/" \
+			/proc/$pid/net/tcp /proc/$pid/net/tcp6)
 		$net half $ip 7000
 		gone first
 		podman --runtime crun pod create --share net --name pod -p 8400:7000 > /dev/null
@@ -53,7 +58,11 @@ load network
 		podman pod rm -f -t 0 pod > /dev/null'
 	[ "$status" -eq 0 ]
 	[[ $output == *"a microVM is connected to this network namespace already: give the container"* ]]
-	[ "${lines[-4]}" = "connect: Connection refused" ]
+	# The containers beside it reach the guest by their own addresses, and each other.
+	[ "${lines[-7]} ${lines[-6]} ${lines[-5]}" = "after after got 3 MiB" ]
+	# That nobody listens shows after the connection is made, as a reset.
+	[ "${lines[-4]}" = "tcp: connected; udp: Connection refused" ]
+	# On loopback alone, for what begins in the namespace.
 	[ "${lines[-3]}" = "listening:" ]
 	[ "${lines[-2]}" = after ]
 	[ "${lines[-1]}" = after ]
@@ -118,6 +127,7 @@ load network
 			.path = \"/run/netns/stays\" else . end)"
 		clean() {
 			! ip -n stays -o link | grep -q krun-tap && ! tc -n stays qdisc | grep -q ingress &&
+				[ -z "$(ip netns exec stays nft list tables)" ] &&
 				! pgrep -x krun-gpu-net > /dev/null
 		}
 		begin() {
