@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 #include "guest-agent/agent_net.h"
 
 #define CLOCK_TOLERANCE_NS 500000000ll
+#define AGENT_FILES_MAX 16384
 
 static const struct boot_mount {
 	const char *type, *dir, *data;
@@ -97,6 +99,16 @@ static void boot_avoid_oom_killer(void)
 		log_warning("%s", error_msg(err));
 }
 
+/* Four for each connection, of which the host has places for some hundreds. Processes get limits of
+ * their own. */
+static void boot_raise_file_limit(void)
+{
+	const struct rlimit limit = { AGENT_FILES_MAX, AGENT_FILES_MAX };
+
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_warning("RLIMIT_NOFILE: %s", strerror(errno));
+}
+
 /* Debian's value, whatever the guest kernel was built with. */
 static void boot_protect_low_addresses(void)
 {
@@ -116,6 +128,7 @@ int boot_machine(struct error **err)
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		return error_set(err, errno, "PR_SET_DUMPABLE");
 	boot_avoid_oom_killer();
+	boot_raise_file_limit();
 	boot_protect_low_addresses();
 	return net_loopback_up(err);
 }

@@ -32,8 +32,8 @@
 
 /* Of sockets that nf_tables leaves alone; it means nothing outside of the namespace. */
 #define MARK 0x6b67u
-/* A listener whose queue is full says nothing; it is there all the same. */
-#define PATIENCE_S 1
+/* Loopback answers at once, but for a listener whose queue is full: it is there all the same. */
+#define PATIENCE_MS 50
 #define RELAY_BUFFER 65536
 
 static const int families[NET_LOCAL_FAMILIES] = { AF_INET, AF_INET6 };
@@ -83,12 +83,12 @@ void net_local_open(struct net_local *l)
 		return;
 	}
 	for (unsigned int i = 0; i < NET_LOCAL_FAMILIES; i++) {
-		uint16_t port = 0;
-		int fd = listen_at(families[i], &port);
+		int fd = listen_at(families[i], &l->ports[i]);
 		int r = fd < 0 ? fd : 0;
 
 		if (r == 0)
-			r = net_nft_redirect(&l->nft, i ? NFPROTO_IPV6 : NFPROTO_IPV4, port, MARK);
+			r = net_nft_redirect(&l->nft, i ? NFPROTO_IPV6 : NFPROTO_IPV4,
+					     l->ports[i], MARK);
 		if (r == 0) {
 			l->listeners[i] = fd;
 			continue;
@@ -110,17 +110,31 @@ void net_local_close(struct net_local *l)
 			close(steal_fd(&l->listeners[i]));
 }
 
-/* Connected to who listens in the namespace; -ECONNREFUSED: nobody. */
+/* Whether it was meant for our own listener, which is nobody for others. */
+static bool is_ours(const struct net_local *l, unsigned int which, const union address *a)
+{
+	if (which)
+		return ntohs(a->in6.sin6_port) == l->ports[which] &&
+		       IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr);
+	return ntohs(a->in.sin_port) == l->ports[which] &&
+	       a->in.sin_addr.s_addr == htonl(INADDR_LOOPBACK);
+}
+
+/* Connected, or about to be, to who listens in the namespace; -ECONNREFUSED: nobody. */
 static int connect_here(const union address *a)
 {
-	const struct timeval patience = { .tv_sec = PATIENCE_S };
 	const uint32_t mark = MARK;
-	cleanup_close int fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cleanup_close int fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct pollfd pfd = { fd, POLLOUT, 0 };
+	socklen_t len = sizeof(int);
+	int code = 0;
 
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0 ||
-	    connect(fd, &a->sa, address_size(a->sa.sa_family)) < 0)
+	    (connect(fd, &a->sa, address_size(a->sa.sa_family)) < 0 && errno != EINPROGRESS))
 		return -errno;
+	if (poll(&pfd, 1, PATIENCE_MS) > 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &len) == 0 &&
+	    code)
+		return -code;
 	return steal_fd(&fd);
 }
 
@@ -142,9 +156,14 @@ static bool write_all(int fd, const char *p, size_t len)
 /* In a process of its own, and a direction at a time is enough: sockets hold what is under way. */
 static void relay(int a, int b, int vmm)
 {
-	struct pollfd pfd[3] = { { a, POLLIN, 0 }, { b, POLLIN, 0 }, { vmm, 0, 0 } };
+	struct pollfd pfd[3] = { { a, POLLIN, 0 }, { b, POLLOUT, 0 }, { vmm, 0, 0 } };
 	static char buf[RELAY_BUFFER];
 
+	if (poll(pfd + 1, 2, -1) < 0 || pfd[2].revents) /* until it is connected */
+		return;
+	pfd[1].events = POLLIN;
+	fd_set_nonblock(a, false);
+	fd_set_nonblock(b, false);
 	while (pfd[0].fd >= 0 || pfd[1].fd >= 0) {
 		if (poll(pfd, 3, -1) < 0 && errno != EINTR)
 			return;
@@ -175,7 +194,6 @@ static void relay_apart(struct net_local *l, int a, int b, int vmm)
 	if (pid)
 		return;
 	net_local_close(l);
-	fd_set_nonblock(a, false);
 	relay(a, b, vmm);
 	_exit(0);
 }
@@ -206,7 +224,7 @@ void net_local_accept(struct net_local *l, unsigned int which, int vmm)
 				 SO_ORIGINAL_DST, &a, &len) < 0 ||
 	    a.sa.sa_family != families[which])
 		return;
-	here = connect_here(&a);
+	here = is_ours(l, which, &a) ? -ECONNREFUSED : connect_here(&a);
 	if (here >= 0)
 		relay_apart(l, fd, here, vmm);
 	else if (here == -ECONNREFUSED)

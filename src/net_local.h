@@ -18,6 +18,7 @@
 struct net_local {
 	struct netlink nft;		/* holds the tables */
 	int listeners[NET_LOCAL_FAMILIES]; /* owned, non-blocking; -1: none */
+	uint16_t ports[NET_LOCAL_FAMILIES];
 };
 
 /** net_local_open() - in this thread's network namespace; what is not possible is logged */

@@ -265,7 +265,7 @@ static const struct sandbox_rule rules[] = {
 	ALLOW_ARG("socket", 0, AF_INET6, "who listens here?"),
 	ALLOW("accept4", "connections in the namespace"),
 	ALLOW("getsockopt", "where they were to go"),
-	ALLOW_ARG("setsockopt", 1, SOL_SOCKET, "a mark, and patience"),
+	ALLOW_ARG("setsockopt", 1, SOL_SOCKET, "a mark"),
 	ALLOW("connect", "who listens here?"),
 	ALLOW("shutdown", "a relayed connection's half"),
 	ALLOW("fcntl", "one that blocks"),

@@ -46,7 +46,7 @@ enum { AGENT_STREAM_STDIN, AGENT_STREAM_STDOUT, AGENT_STREAM_STDERR, AGENT_STREA
 
 /* Local connections: likewise. */
 #define AGENT_PORT_LOCAL(slot) (0xe000u + (uint32_t)(slot))
-#define AGENT_LOCAL_CONNS_MAX 128
+#define AGENT_LOCAL_CONNS_MAX 320
 
 /* virtio-fs tag of the export, and what lies in its root. */
 #define AGENT_FS_TAG "krun-gpu"

@@ -17,7 +17,7 @@ load helpers
 		until_true 20 grep -q "\"type\":\"oom\"" /tmp/events
 		podman exec oom touch /again
 		podman wait oom
-		podman logs oom
+		podman logs oom 2> /dev/null
 		podman inspect -f "{{.State.OOMKilled}} {{.State.ExitCode}}" oom
 		grep -c "\"type\":\"oom\"" /tmp/events
 		bundle=$(dirname "$(podman inspect -f "{{.OCIConfigPath}}" oom)")
@@ -40,7 +40,7 @@ load helpers
 		podman top top pid ppid user args | tr -s " \t" " " | sort
 		podman top top | head -n 1 | tr -s " \t" " "
 		podman exec top sleep 4444 > /dev/null 2>&1 & until_true 20 eval "podman top top args | grep -q 4444"
-		podman exec -u 12:34 top sleep 5555 > /dev/null 2>&1 &
+		podman exec -u 12:3434 top sleep 5555 > /dev/null 2>&1 &
 		until_true 20 eval "podman top top uid group state args | grep -q 5555"
 		podman top top uid group args | grep 5555 | tr -s " \t" " "
 		podman rm -f -t 0 top > /dev/null 2>&1; wait'
@@ -50,7 +50,7 @@ load helpers
 	[[ ${lines[2]} =~ ^[0-9]+\ 1\ root\ (a\ name|sleep)\ [12]+ ]]
 	[ "${lines[3]}" = "PID PPID USER COMMAND" ]
 	[ "${lines[4]}" = "USER PID PPID %CPU ELAPSED TTY TIME COMMAND" ]
-	[[ ${lines[5]} == "12 34 sleep 5555"* ]]
+	[[ ${lines[5]} == "12 3434 sleep 5555"* ]]
 }
 
 @test "kube play: a pod of one container, its name and its end" {
@@ -75,7 +75,7 @@ load helpers
 		podman exec kube-one cat /sys/fs/cgroup/memory.max
 		ps -C krun-gpu-pause -o comm= | sort -u; ps -C krun-gpu-vmm -o comm= | wc -l
 		podman pod inspect -f "{{.State}}" kube
-		podman --runtime krun-gpu kube down /tmp/pod.yaml > /dev/null
+		podman --runtime krun-gpu kube down /tmp/pod.yaml > /dev/null 2>&1
 		until_true 20 nothing_of_ours && echo gone
 		rm /tmp/pod.yaml'
 	[ "$status" -eq 0 ]

@@ -14,7 +14,7 @@ prepare='
 	as_user() {
 		cat > /tmp/user.sh
 		setpriv --reuid walter --regid walter --init-groups env -i HOME=/home/walter USER=walter \
-			PATH="$PATH" XDG_RUNTIME_DIR=/run/user/$uid e2e="$e2e" \
+			PATH="$PATH" STORAGE_DRIVER=vfs XDG_RUNTIME_DIR=/run/user/$uid e2e="$e2e" \
 			bash -euo pipefail -c "cd; . $e2e/prelude.sh; . /tmp/user.sh"
 	}
 '

@@ -32,7 +32,7 @@ load helpers
 		kprun --security-opt seccomp=/tmp/e2e-profile.json --group-add 77 --cap-drop all \
 			--cap-add chown demo sh -c "
 			mkdir /tmp/a 2>&1; sync; echo \$?; id -G
-			touch /tmp/f; chown 5 /tmp/f; stat -c %u /tmp/f; chmod 600 /tmp/f
+			touch /tmp/f; chmod 600 /tmp/f; chown 5 /tmp/f; stat -c %u /tmp/f
 			(: > /tmp/f) 2> /dev/null || echo denied"
 		rm /tmp/e2e-profile.json'
 	[ "$status" -eq 0 ]

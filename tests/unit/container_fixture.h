@@ -16,7 +16,7 @@
 #include "vmm/container.h"
 #include "vmm/virtio/vsock.h"
 
-#define MAX_OFFERS 300
+#define MAX_OFFERS 640
 
 /* The vsock device's place. A stream is closed when the test says so, or when it is finished. */
 struct vsock {

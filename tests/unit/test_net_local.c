@@ -169,6 +169,63 @@ static void who_listens_in_the_namespace_is_reached(void **state)
 	close(server);
 }
 
+/* It is no way to make this process connect to itself. */
+static void our_own_listener_is_nobody(void **state)
+{
+	static const unsigned char v4[] = { 127, 0, 0, 1 }, v6[16] = { [15] = 1 };
+	struct fixture *f = *state;
+
+	begin(f);
+	for (unsigned int i = 0; i < 2; i++) {
+		const int fd = open_at(i ? "::1" : "127.0.0.1", f->local.ports[i], false);
+		struct pollfd pfd = { f->local.listeners[i], POLLIN, 0 };
+
+		assert_true(fd >= 0);
+		accept_one(f, i);
+		expect_given(f, fd, f->local.ports[i], i ? v6 : v4, i ? 16 : 4);
+		assert_int_equal(poll(&pfd, 1, 50), 0);
+		close(fd);
+	}
+}
+
+static void a_busy_listener_is_one(void **state)
+{
+	struct fixture *f = *state;
+	struct pollfd quiet = { f->ours, POLLIN, 0 };
+	int server, waiting[8], client, got;
+
+	begin(f);
+	server = open_at("127.0.0.1", 7000, true);
+	/* Its queue, and more: those are not answered. */
+	for (size_t i = 0; i < 8; i++) {
+		const uint32_t mark = 0x6b67;
+		const struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(7000),
+					       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+
+		waiting[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		setsockopt(waiting[i], SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
+		connect(waiting[i], (const struct sockaddr *)&a, sizeof(a));
+	}
+	client = open_at("127.0.0.1", 7000, false);
+	assert_true(client >= 0);
+	accept_one(f, 0);
+	assert_int_equal(poll(&quiet, 1, 0), 0);
+	assert_int_equal(write(client, "late", 4), 4);
+	for (bool found = false; !found; close(got)) {
+		char buf[8] = "";
+
+		got = accept(server, NULL, NULL);
+		assert_true(got >= 0);
+		for (size_t i = 0; i < 8; i++)
+			shutdown(waiting[i], SHUT_WR);
+		found = read(got, buf, sizeof(buf)) == 4 && !strcmp(buf, "late");
+	}
+	for (size_t i = 0; i < 8; i++)
+		close(waiting[i]);
+	close(client);
+	close(server);
+}
+
 static void a_relay_ends_with_the_vmm(void **state)
 {
 	struct fixture *f = *state;
@@ -217,6 +274,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_guest_gets_what_nobody_listens_for),
 		TEST(who_listens_in_the_namespace_is_reached),
+		TEST(our_own_listener_is_nobody),
+		TEST(a_busy_listener_is_one),
 		TEST(a_relay_ends_with_the_vmm),
 		TEST(nothing_is_left),
 		TEST(others_are_left_alone),

@@ -11,7 +11,7 @@
 
 #define VSOCK_HOST_CID 2
 /* All ports of base/agent_proto.h at one time. */
-#define VSOCK_MAX_CONNS 512
+#define VSOCK_MAX_CONNS 640
 /* What we promise to hold of a connection's bytes that the host's side has not taken. */
 #define VSOCK_BUF_ALLOC (256u << 10)
 #define VSOCK_MAX_PAYLOAD (64u << 10)
