@@ -42,7 +42,7 @@ static void container_tell_failure(struct container *c, int code, const char *wh
 	wire_put_u32(&w, (uint32_t)code);
 	wire_put_str(&w, why);
 	if (c->setup >= 0 && !w.failed)
-		msg_send(c->setup, VMM_ERROR, w.data, w.len, NULL, 0);
+		c->creator_told = msg_send(c->setup, VMM_ERROR, w.data, w.len, NULL, 0) == 0;
 	container_close_setup(c);
 	for (size_t i = 0; i < CONTAINER_MAX_PROCESSES; i++)
 		if (c->processes[i].conn)
@@ -331,6 +331,11 @@ struct container *container_create(struct event_loop *loop, struct vsock *vs,
 	container_free(c);
 	error_move(err, &why);
 	return NULL;
+}
+
+bool container_creator_told(const struct container *c)
+{
+	return c->creator_told;
 }
 
 void container_free(struct container *c)

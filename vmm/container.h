@@ -7,6 +7,8 @@
  * socket), the signals that reach the VMM's own process, and the guest agent.
  */
 
+#include <stdbool.h>
+
 #include "base/vmm_proto.h"
 
 struct container;
@@ -72,6 +74,9 @@ int container_local_connect(struct container *c, int fd, uint32_t port, const vo
  * Tells everyone who waits for an answer. host->failed is not called.
  */
 void container_machine_failed(struct container *c, const char *why);
+
+/** container_creator_told() - the command that creates the container has been told why it failed */
+bool container_creator_told(const struct container *c);
 
 void container_free(struct container *c);
 

@@ -57,6 +57,7 @@ struct container {
 	struct control *control; /* NULL: there is no control socket */
 	enum vmm_container_state state;
 	bool over; /* the machine has been told of the end */
+	bool creator_told; /* VMM_ERROR went to the set-up socket */
 	int setup; /* owned; -1 after VMM_CREATED or VMM_ERROR */
 	struct event_source setup_src;
 	int signal_fd; /* owned */

@@ -499,6 +499,12 @@ void machine_fail(struct machine *m, const char *why)
 	pthread_mutex_unlock(&m->lock);
 }
 
+bool machine_creator_told(struct machine *m)
+{
+	/* A container that could not be begun has told it. */
+	return !m->container || container_creator_told(m->container);
+}
+
 void machine_free(struct machine *m)
 {
 	if (!m)

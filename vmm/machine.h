@@ -7,6 +7,8 @@
  * state machine are wired together. Called from main() in the order of this file.
  */
 
+#include <stdbool.h>
+
 #include "base/vmm_proto.h"
 
 struct error;
@@ -49,6 +51,9 @@ int machine_run(struct machine *m, int *wait_status, struct error **err);
 
 /** machine_fail() - tell those who wait for the container that it will not be */
 void machine_fail(struct machine *m, const char *why);
+
+/** machine_creator_told() - the command that creates the container knows why it failed */
+bool machine_creator_told(struct machine *m);
 
 /** machine_free() - end the vCPUs, unplug everything, free it all; harmless on NULL */
 void machine_free(struct machine *m);

@@ -42,10 +42,13 @@ _Noreturn static void end_as(int wait_status)
 	_exit(WEXITSTATUS(wait_status));
 }
 
-/* The machine broke: to the outside the container's process was killed. */
-_Noreturn static void end_broken(const char *why)
+/*
+ * The machine broke: to the outside the container's process was killed. What the command line has been
+ * told it says itself.
+ */
+_Noreturn static void end_broken(struct machine *m, const struct error *err)
 {
-	log_error("%s", why);
+	log_write(machine_creator_told(m) ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR, "%s", error_msg(err));
 	end_as(SIGKILL);
 }
 
@@ -178,14 +181,14 @@ int main(void)
 	if (!machine)
 		end_setup(err);
 	if (machine_add_container(machine, fds, VMM_SETUP_FD, &err))
-		end_broken(error_msg(err));
+		end_broken(machine, err);
 	if (vmm_sandbox_seccomp(&err)) {
 		machine_fail(machine, error_msg(err));
-		end_broken(error_msg(err));
+		end_broken(machine, err);
 	}
 	if (machine_run(machine, &wait_status, &err)) {
 		machine_fail(machine, error_msg(err));
-		end_broken(error_msg(err));
+		end_broken(machine, err);
 	}
 	end_as(wait_status);
 }

@@ -30,7 +30,7 @@ teardown() {
 		printf 'status %s, output:\n%s\n' "${status-}" "${output-}"
 		LIMIT=60 host 'tail -n 20 /tmp/dockerd.log' || true
 	}
-	LIMIT=60 host 'docker rm -f $(docker ps -aq)' > /dev/null 2>&1 || true
+	LIMIT=60 host 'docker rm -f $(docker ps -aq); docker network rm web' > /dev/null 2>&1 || true
 }
 
 @test "docker run: a kernel of its own, streams, exit codes, limits, volumes" {

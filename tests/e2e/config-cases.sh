@@ -11,7 +11,7 @@ export LC_ALL=C
 
 count=$1
 seed=$2
-dir=/tmp/cases
+dir=/root/cases
 bad=0
 ran=0
 

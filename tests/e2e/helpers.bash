@@ -7,8 +7,8 @@ bats_require_minimum_version 1.5.0
 
 # QEMU's emulated SVM now and then saves the host's instruction pointer as the guest's (tests/rig/
 # README.md): that guest hangs, resets or faults. A test that fails is tried twice more, on a cleaned
-# host; three times is a failure.
-BATS_TEST_RETRIES=2
+# host; three times is a failure. E2E_RETRIES says otherwise.
+BATS_TEST_RETRIES=${E2E_RETRIES:-2}
 
 # host SCRIPT [ARGUMENT]... - runs a bash script in the tested host, with prelude.sh before it.
 # LIMIT is its limit in seconds. With E2E_LOCAL set, this machine is the tested host.

@@ -184,6 +184,19 @@ static void test_agent_error(void **state)
 	expect(f, f->setup, 0);
 	assert_true(f->failed);
 	assert_false(f->ended);
+	assert_true(container_creator_told(f->c)); /* it is said once */
+}
+
+/* Nobody waits any more: the VMM's own log has to have it. */
+static void test_agent_broke_later(void **state)
+{
+	struct fixture *f = *state;
+
+	make_running(f);
+	agent_say(f, 4711, NULL, 0);
+	fake_loop_run(f->loop);
+	assert_true(f->failed);
+	assert_false(container_creator_told(f->c));
 }
 
 static void test_exec_error_at_start(void **state)
@@ -444,6 +457,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 		T(test_agent_error),
+		T(test_agent_broke_later),
 		T(test_exec_error_at_start),
 		T(test_exec),
 		T(test_too_many_execs),
