@@ -112,6 +112,9 @@ clean_host() {
 	local id
 
 	podman rm -f -t 0 -a > /dev/null 2>&1 || true
+	podman pod rm -f -t 0 -a > /dev/null 2>&1 || true
+	podman network prune -f > /dev/null 2>&1 || true
+	nft delete table inet t 2> /dev/null || true
 	for id in $(krun-gpu list -q); do
 		krun-gpu delete --force "$id" || true
 	done
