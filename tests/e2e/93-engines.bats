@@ -13,7 +13,7 @@ load helpers
 		krun-gpu events --interval 3600 "$(podman inspect -f "{{.Id}}" oom)" > /tmp/events 2>&1 &
 		podman inspect -f "{{.State.OOMKilled}}" oom
 		podman exec oom touch /go
-		until_true 60 eval "podman logs oom | grep -q lived"
+		until_true 60 eval "podman logs oom 2>&1 | grep -q lived"
 		until_true 20 grep -q "\"type\":\"oom\"" /tmp/events
 		podman exec oom touch /again
 		podman wait oom
@@ -38,7 +38,7 @@ load helpers
 			sleep 1111 & (exec -a \"a name\" sleep 2222) & exec sleep 3333" > /dev/null
 		until_true 20 eval "podman top top pid args | grep -q \"a name\""
 		podman top top pid ppid user args | tr -s " \t" " " | sort
-		podman top top | head -n 1 | tr -s " \t" " "
+		podman top top | sed -n 1p | tr -s " \t" " "
 		podman exec top sleep 4444 > /dev/null 2>&1 & until_true 20 eval "podman top top args | grep -q 4444"
 		podman exec -u 12:3434 top sleep 5555 > /dev/null 2>&1 &
 		until_true 20 eval "podman top top uid group state args | grep -q 5555"
