@@ -82,7 +82,7 @@ struct oci_process {
 };
 
 struct oci_mount {
-	char *destination;
+	char *destination; /* absolute */
 	char *type;   /* "" when absent */
 	char *source; /* "" when absent */
 	char **options;
