@@ -32,6 +32,7 @@ enum option_kind {
 	OPTION_TMPCOPYUP,
 	OPTION_NOTHING, /* the default, spelled out */
 	OPTION_IDMAP, /* value: 1 for ridmap */
+	OPTION_REFUSED,
 };
 
 /* Linux' words, as mount(8) and the runtime specification list them. */
@@ -49,7 +50,7 @@ static const struct mount_option {
 	{ "dirsync", OPTION_SET, MS_DIRSYNC },
 	{ "exec", OPTION_CLEAR, MS_NOEXEC },
 	{ "idmap", OPTION_IDMAP, 0 },
-	{ "iversion", OPTION_SET, MS_I_VERSION },
+	{ "iversion", OPTION_REFUSED, 0 },
 	{ "lazytime", OPTION_SET, MS_LAZYTIME },
 	{ "loud", OPTION_CLEAR, MS_SILENT },
 	{ "mand", OPTION_SET, MS_MANDLOCK },
@@ -57,7 +58,7 @@ static const struct mount_option {
 	{ "nodev", OPTION_SET, MS_NODEV },
 	{ "nodiratime", OPTION_SET, MS_NODIRATIME },
 	{ "noexec", OPTION_SET, MS_NOEXEC },
-	{ "noiversion", OPTION_CLEAR, MS_I_VERSION },
+	{ "noiversion", OPTION_NOTHING, 0 },
 	{ "nolazytime", OPTION_CLEAR, MS_LAZYTIME },
 	{ "nomand", OPTION_CLEAR, MS_MANDLOCK },
 	{ "norelatime", OPTION_CLEAR, MS_RELATIME },
@@ -126,7 +127,8 @@ const char *const *oci_mount_option_names(void)
 	size_t n = 0;
 
 	for (size_t i = 0; i < NUM_MOUNT_OPTIONS; i++)
-		names[n++] = mount_options[i].word;
+		if (mount_options[i].kind != OPTION_REFUSED)
+			names[n++] = mount_options[i].word;
 	return names;
 }
 
@@ -176,6 +178,7 @@ static void mount_option_apply(const struct mount_option *o, const struct oci_mo
 		plan->tmpcopyup = true;
 		break;
 	case OPTION_NOTHING:
+	case OPTION_REFUSED:
 		break;
 	case OPTION_IDMAP:
 		plan->uids = &m->uids;
@@ -238,6 +241,9 @@ static int mount_plan_options(const struct oci_mount *m, size_t index, struct ar
 		const char *word = m->options[i];
 		const struct mount_option *o = mount_option_find(word);
 
+		if (o && o->kind == OPTION_REFUSED)
+			return error_set(err, 0, "mounts[%zu].options: %s cannot be honoured in a "
+					 "microVM", index, word);
 		if (o) {
 			mount_option_apply(o, m, bind, plan);
 		} else if (!strncmp(word, "idmap=", 6)) {

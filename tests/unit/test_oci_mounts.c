@@ -66,6 +66,8 @@ static const struct mount_case cases[] = {
 	{ .type = "overlay", .options = "lowerdir=/a,rro,rnoexec", .where = OCI_MOUNT_OVERLAY,
 	  .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC, .flags = MS_RDONLY | MS_NOEXEC,
 	  .data = "lowerdir=/a" },
+	{ .type = "tmpfs", .options = "noiversion", .data = "" },
+	{ .type = "tmpfs", .options = "iversion", .refused = "mounts[7].options: iversion cannot" },
 	{ .type = "overlay", .options = "lowerdir=/a,upperdir=/b,workdir=/c,private", .where =
 	  OCI_MOUNT_OVERLAY, .propagation = MS_PRIVATE,
 	  .data = "lowerdir=/a,upperdir=/b,workdir=/c" },
@@ -126,6 +128,19 @@ static void options_mean_what_they_say(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
 		check(&cases[i], i);
+}
+
+static void refused_options_are_no_features(void **state)
+{
+	const char *const *names = oci_mount_option_names();
+	bool recursive = false;
+
+	(void)state;
+	for (; *names; names++) {
+		assert_string_not_equal(*names, "iversion");
+		recursive |= !strcmp(*names, "rrelatime");
+	}
+	assert_true(recursive);
 }
 
 static void idmapped_mounts_have_mappings(void **state)
@@ -221,6 +236,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_mean_what_they_say),
+		cmocka_unit_test(refused_options_are_no_features),
 		cmocka_unit_test(idmapped_mounts_have_mappings),
 		cmocka_unit_test(idmaps_in_an_option),
 		cmocka_unit_test(propagation_words),
