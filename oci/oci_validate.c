@@ -9,6 +9,10 @@
 #include "oci/oci_seccomp.h"
 #include "oci/oci_spec.h"
 
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x80
+#endif
+
 int oci_process_validate(const struct oci_process *p, struct error **err)
 {
 	if (!p->args || !p->args[0] || !*p->args[0])
@@ -62,6 +66,9 @@ static int oci_validate_namespaces(const struct oci_spec *spec, struct error **e
 		return error_set(err, 0, "hostname: needs a uts namespace in linux.namespaces");
 	if (spec->domainname && *spec->domainname && !oci_spec_namespace(spec, CLONE_NEWUTS))
 		return error_set(err, 0, "domainname: needs a uts namespace in linux.namespaces");
+	if (spec->has_time_offsets && !oci_spec_namespace(spec, CLONE_NEWTIME))
+		return error_set(err, 0, "linux.timeOffsets: needs a time namespace in "
+				 "linux.namespaces");
 	return 0;
 }
 

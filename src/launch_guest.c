@@ -28,6 +28,9 @@ static_assert((int)AGENT_CAP_SETS == (int)OCI_CAP_SETS &&
 	      (int)AGENT_CAP_PERMITTED == (int)OCI_CAP_PERMITTED,
 	      "capability sets are numbered alike");
 
+static_assert((int)AGENT_CLOCKS == (int)OCI_CLOCKS &&
+	      (int)AGENT_CLOCK_MONOTONIC == (int)OCI_CLOCK_MONOTONIC, "clocks are numbered alike");
+
 /* fs.nr_open */
 #define GUEST_NR_OPEN 1048576
 
@@ -256,6 +259,9 @@ int launch_guest_encode(const struct oci_spec *spec, const struct launch_plan *p
 	if (spec->rootfs_propagation && *spec->rootfs_propagation)
 		oci_mount_propagation(spec->rootfs_propagation, &propagation);
 	c.rootfs_propagation = (uint32_t)propagation;
+	for (size_t i = 0; i < OCI_CLOCKS; i++)
+		c.time_offsets[i] = (struct agent_time_offset){ spec->time_offsets[i].secs,
+								spec->time_offsets[i].nanosecs };
 	if (launch_guest_cgroup(&spec->resources, arena, &c.cgroup, &c.num_cgroup, err) < 0 ||
 	    guest_sysctls(spec, arena, &c, err) < 0 ||
 	    guest_mappings(&spec->uids, arena, &c.uids, err) < 0 ||

@@ -101,6 +101,10 @@ static void an_exec_joins(void **state)
 	if (!user_namespaces())
 		skip();
 	c = userns_spec(h, "exec sleep 100");
+	if (access("/proc/self/ns/time", F_OK) == 0) {
+		c->namespaces |= CLONE_NEWTIME;
+		c->time_offsets[AGENT_CLOCK_BOOTTIME].secs = 5;
+	}
 	harness_create(h, c);
 	harness_start(h);
 	close(harness_accept(h, 0, AGENT_STREAM_STDOUT));
