@@ -127,6 +127,40 @@ static void an_exec_joins(void **state)
 	harness_signal(h, 0, SIGKILL, false);
 }
 
+/* Its root can make cgroups in its own where that is mounted writable, and lift no limit. */
+static void a_writable_cgroup_is_delegated(void **state)
+{
+	struct harness *h = *state;
+	struct agent_container *c;
+
+	NEED(h);
+	if (!user_namespaces() || !h->cgroup[0])
+		skip();
+	c = userns_spec(h, "cd /sys/fs/cgroup; stat -c '%n %u:%g' . cgroup.procs cgroup.threads "
+			   "cgroup.subtree_control cgroup.max.depth; mkdir below && "
+			   "echo 1 > below/cgroup.procs && grep ^0: /proc/self/cgroup; "
+			   "{ echo 5 > cgroup.max.depth; } 2> /dev/null || echo kept; "
+			   "echo 1 > cgroup.procs; rmdir below");
+	for (size_t i = 0; i < c->num_mounts; i++)
+		if (!strcmp(c->mounts[i].type, "cgroup"))
+			c->mounts[i].flags &= ~(uint64_t)MS_RDONLY;
+	harness_expect_output(h, c, ". 0:0\ncgroup.procs 0:0\ncgroup.threads 0:0\n"
+			      "cgroup.subtree_control 0:0\ncgroup.max.depth 65534:65534\n"
+			      "0::/below\nkept\n");
+}
+
+static void one_that_is_read_only_is_not(void **state)
+{
+	struct harness *h = *state;
+	struct agent_container *c;
+
+	NEED(h);
+	if (!user_namespaces() || !h->cgroup[0])
+		skip();
+	c = userns_spec(h, "stat -c %u /sys/fs/cgroup /sys/fs/cgroup/cgroup.procs");
+	harness_expect_output(h, c, "65534\n65534\n");
+}
+
 static char *hook_env[] = { (char *)"PATH=/bin", (char *)"NAME=value", NULL };
 
 static struct agent_container *hook_spec(struct agent_hook *hook, const char *script)
@@ -213,6 +247,8 @@ int main(void)
 		TEST(ids_are_mapped),
 		TEST(a_mapped_user_has_its_limits),
 		TEST(an_exec_joins),
+		TEST(a_writable_cgroup_is_delegated),
+		TEST(one_that_is_read_only_is_not),
 		TEST(hooks_run_in_the_container),
 		TEST(a_failing_hook_keeps_the_process_from_starting),
 		TEST(a_slow_hook_is_ended),
