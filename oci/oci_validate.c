@@ -92,13 +92,17 @@ static int oci_validate_paths(const char *field, char *const *paths, struct erro
 	return 0;
 }
 
-/* Only what a namespace of its own holds may be set: the rest belongs to the whole machine. */
+/*
+ * Any may be set, those of no namespace, too: they are the microVM's, and the container has that for
+ * itself. Which there are the guest kernel knows; here it is made sure that it is one below /proc/sys,
+ * with dots for slashes as well.
+ */
 static int oci_validate_sysctls(const struct oci_spec *spec, struct error **err)
 {
 	for (size_t i = 0; i < spec->num_sysctls; i++) {
 		const char *key = spec->sysctls[i].key;
 
-		if (!*key || *key == '/' || strstr(key, ".."))
+		if (!*key || *key == '/' || strstr(key, "..") || strstr(key, "//"))
 			return error_set(err, 0, "linux.sysctl: %s is not the name of a sysctl", key);
 	}
 	return 0;

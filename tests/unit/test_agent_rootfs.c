@@ -311,6 +311,32 @@ static void sysctl_unknown(void **state)
 			   "No such file or directory");
 }
 
+/* A dot can be part of an interface's name. */
+static void sysctl_with_a_dot_in_a_name(void **state)
+{
+	static char *const keys[] = { (char *)"net/ipv4/conf/no.1/forwarding",
+				      (char *)"net.ipv4.conf.no/1.forwarding" };
+	struct agent_pair sysctl = { NULL, (char *)"1" };
+	struct harness *h = *state;
+
+	NEED(h);
+	for (size_t i = 0; i < 2; i++) {
+		struct agent_container *c = harness_sh_spec("true");
+		char text[200];
+
+		if (i) {
+			harness_teardown(state);
+			harness_setup(state);
+		}
+		sysctl.key = keys[i];
+		c->sysctls = &sysctl;
+		c->num_sysctls = 1;
+		snprintf(text, sizeof(text), "sysctl %s: open /proc/sys/net/ipv4/conf/no.1/forwarding: "
+			 "No such file or directory", keys[i]);
+		harness_expect_refused(h, c, text);
+	}
+}
+
 static void cgroup(void **state)
 {
 	struct harness *h = *state;
@@ -402,6 +428,7 @@ int main(void)
 		TEST(devices),		     TEST(no_gpu),
 		TEST(masked_and_readonly),   TEST(readonly_root),
 		TEST(names_and_sysctls),     TEST(sysctl_unknown),
+		TEST(sysctl_with_a_dot_in_a_name),
 		TEST(cgroup),		     TEST(cgroup_file_unknown), TEST(cgroup_access),
 		TEST(no_namespaces),
 	};

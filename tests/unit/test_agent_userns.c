@@ -85,6 +85,21 @@ static void a_mapped_user_has_its_limits(void **state)
 	harness_expect_output(h, c, "1005\n400\n900\nout\n0\n");
 }
 
+static void a_port_that_was_asked_for_stays(void **state)
+{
+	struct agent_pair port = { (char *)"net/ipv4/ip_unprivileged_port_start", (char *)"99" };
+	struct harness *h = *state;
+	struct agent_container *c;
+
+	NEED(h);
+	if (!user_namespaces())
+		skip();
+	c = userns_spec(h, "cat /proc/sys/net/ipv4/ip_unprivileged_port_start");
+	c->sysctls = &port;
+	c->num_sysctls = 1;
+	harness_expect_output(h, c, "99\n");
+}
+
 static void an_exec_joins(void **state)
 {
 	static char *args[] = { (char *)"sh", (char *)"-c",
@@ -246,6 +261,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(ids_are_mapped),
 		TEST(a_mapped_user_has_its_limits),
+		TEST(a_port_that_was_asked_for_stays),
 		TEST(an_exec_joins),
 		TEST(a_writable_cgroup_is_delegated),
 		TEST(one_that_is_read_only_is_not),

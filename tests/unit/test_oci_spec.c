@@ -164,6 +164,7 @@ static const struct {
 	{ WITH_TIME("\"boottime\":{\"nanosecs\":1000000000}"), "boottime.nanosecs: is a second" },
 	{ WITH_LINUX("\"maskedPaths\":[\"proc\"]"), "linux.maskedPaths[0]" },
 	{ WITH_LINUX("\"sysctl\":{\"../x\":\"1\"}"), "linux.sysctl" },
+	{ WITH_LINUX("\"sysctl\":{\"net.//.kernel\":\"1\"}"), "linux.sysctl: net.//.kernel is not" },
 	{ WITH_LINUX("\"rootfsPropagation\":\"sideways\""), "linux.rootfsPropagation" },
 	{ WITH_SECCOMP("\"syscalls\":[]"), "linux.seccomp.defaultAction: missing" },
 	{ WITH_SECCOMP("\"defaultAction\":\"SCMP_ACT_X\""), "unknown action SCMP_ACT_X" },
