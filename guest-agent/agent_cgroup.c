@@ -4,11 +4,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,8 +21,11 @@
 #include "base/log.h"
 #include "guest-agent/agent_boot.h"
 #include "guest-agent/agent_file.h"
+#include "guest-agent/agent_userns.h"
 
 #define CGROUP_DIR BOOT_CGROUP "/container"
+/* The files of a cgroup that may be given to somebody else, a line each; cgroups(7) */
+#define CGROUP_DELEGATE "/sys/kernel/cgroup/delegate"
 #define CGROUP_DEPTH_MAX 64
 /* Enough for any file of numbers; four of them fit into a message. */
 #define CGROUP_TEXT_MAX 3000
@@ -104,6 +109,43 @@ int cgroup_create(const struct agent_pair *limits, size_t count, struct error **
 			return -1;
 	}
 	return steal_fd(&fd);
+}
+
+/* One that the container may only read, or not see at all, is no use to its root. */
+static bool cgroup_is_delegated(const struct agent_container *c)
+{
+	const uint64_t own = CLONE_NEWUSER | CLONE_NEWCGROUP;
+
+	if ((c->namespaces & own) != own)
+		return false;
+	for (size_t i = 0; i < c->num_mounts; i++) {
+		const struct agent_mount *m = &c->mounts[i];
+
+		if (m->kind == AGENT_MOUNT_FS && !(m->flags & MS_RDONLY) &&
+		    (!strcmp(m->type, "cgroup2") || !strcmp(m->type, "cgroup")))
+			return true;
+	}
+	return false;
+}
+
+int cgroup_delegate(int cgroup, const struct agent_container *c, struct error **err)
+{
+	const uid_t uid = userns_outside(&c->uids, 0);
+	const gid_t gid = userns_outside(&c->gids, 0);
+	cleanup_free char *list = NULL;
+	char *save = NULL;
+
+	if (!cgroup_is_delegated(c))
+		return 0;
+	list = read_text(AT_FDCWD, CGROUP_DELEGATE);
+	if (!list)
+		list = strdup("cgroup.procs\ncgroup.threads\ncgroup.subtree_control\n");
+	if (!list || fchown(cgroup, uid, gid) < 0)
+		return error_set(err, errno, "delegate the container's cgroup");
+	for (char *file = strtok_r(list, "\n", &save); file; file = strtok_r(NULL, "\n", &save))
+		if (fchownat(cgroup, file, uid, gid, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
+			return error_set(err, errno, "delegate the container's cgroup: %s", file);
+	return 0;
 }
 
 int cgroup_open_of(pid_t pid)

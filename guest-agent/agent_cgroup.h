@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+struct agent_container;
 struct agent_pair;
 struct error;
 
@@ -17,6 +18,14 @@ struct error;
  * Return: a directory fd for CLONE_INTO_CGROUP and the functions below, or -1.
  */
 int cgroup_create(const struct agent_pair *limits, size_t count, struct error **err);
+
+/**
+ * cgroup_delegate() - give the container's cgroup to the root of its user namespace
+ *
+ * Where it has that cgroup's hierarchy mounted writable, in a cgroup namespace of its own: the
+ * directory and what the kernel lists as delegatable, but no limit. Return: 0 or -1.
+ */
+int cgroup_delegate(int cgroup, const struct agent_container *c, struct error **err);
 
 /**
  * cgroup_open_of() - the cgroup that a process is in now

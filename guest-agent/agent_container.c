@@ -197,7 +197,7 @@ static int container_create(struct container *c, const struct agent_container *s
 		return -1;
 	boot_pin_export(spec);
 	c->cgroup = cgroup_create(spec->cgroup, spec->num_cgroup, err);
-	if (c->cgroup < 0)
+	if (c->cgroup < 0 || cgroup_delegate(c->cgroup, spec, err) < 0)
 		return -1;
 	oom_watch(&c->oom, c->cgroup);
 	c->init = container_spawn(c, 0, &spec->process, spec, err);

@@ -90,7 +90,7 @@ static int mount_set_flags(int mnt, const struct agent_mount *m, struct error **
 	for (size_t i = 0; i < sizeof(mount_fs_flags) / sizeof(*mount_fs_flags); i++)
 		set &= ~mount_fs_flags[i].ms;
 	if (set)
-		return error_set(err, EINVAL, "mount flags 0x%llx", (unsigned long long)set);
+		return error_set(err, EINVAL, "unknown mount flags 0x%llx", (unsigned long long)set);
 	if (m->kind == AGENT_MOUNT_EXPORT && (m->flags & MS_REC))
 		at |= AT_RECURSIVE;
 	if ((attr.attr_set || attr.attr_clr) && mount_setattr(mnt, "", at, &attr, sizeof(attr)) < 0)

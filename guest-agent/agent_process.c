@@ -25,6 +25,7 @@
 #include "base/wire.h"
 #include "guest-agent/agent_cgroup.h"
 #include "guest-agent/agent_child.h"
+#include "guest-agent/agent_time.h"
 #include "guest-agent/agent_userns.h"
 
 #define SYNC_TIMEOUT_S 2
@@ -121,12 +122,15 @@ static pid_t clone_into(uint64_t namespaces, int cgroup, int *pidfd)
 /*
  * For the container's first process: new namespaces. Its mount namespace is always its own: a
  * container that asks for none means its host's, and to the guest there is only this one. The
- * cgroup namespace is unshared by the process, once it is in its cgroup.
+ * cgroup namespace is unshared by the process, once it is in its cgroup; a time namespace with
+ * offsets is there already (agent_time.c).
  */
 static pid_t clone_init(const struct process_spawn *ps, int *pidfd)
 {
 	uint64_t own = (ps->namespaces & ~(uint64_t)CLONE_NEWCGROUP) | CLONE_NEWNS;
 
+	if (time_is_offset(ps->container))
+		own &= ~(uint64_t)CLONE_NEWTIME;
 	return clone_into(own, ps->cgroup, pidfd);
 }
 
@@ -166,10 +170,20 @@ static int process_clone(struct process *p, const struct process_spawn *ps, cons
 		.stdio = { stdio[0], stdio[1], stdio[2] },
 	};
 
+	int home = -1, code;
+
+	if (ps->container && time_is_offset(ps->container)) {
+		home = time_unshare(ps->container, err);
+		if (home < 0)
+			return -1;
+	}
 	p->pid = ps->container ? clone_init(ps, &p->pidfd) : clone_exec(ps, &p->pidfd);
+	code = errno;
 	if (p->pid == 0)
 		child_main(&child);
-	return p->pid < 0 ? error_set(err, errno, "clone the container's process") : 0;
+	if (home >= 0)
+		time_return(home);
+	return p->pid < 0 ? error_set(err, code, "clone the container's process") : 0;
 }
 
 /* A process that was born into a user namespace waits for its maps. */

@@ -19,6 +19,8 @@
 #include "guest-agent/agent_file.h"
 #include "guest-agent/agent_mounts.h"
 
+#define SYSCTL_DIR "/proc/sys/"
+
 /* Binds the export's rootfs where it can be pivoted into; answers an fd of its root. */
 static int rootfs_bind(int export, struct error **err)
 {
@@ -48,22 +50,32 @@ static bool dev_is_bind(const struct agent_container *c)
 	return false;
 }
 
+char *rootfs_sysctl_path(const char *key, struct error **err)
+{
+	const bool dots = key[strcspn(key, "./")] == '.';
+	char *path;
+
+	if (asprintf(&path, SYSCTL_DIR "%s", key) < 0) {
+		error_set(err, ENOMEM, "sysctl %s", key);
+		return NULL;
+	}
+	for (char *p = path + strlen(SYSCTL_DIR); dots && *p; p++)
+		*p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
+	return path;
+}
+
 int rootfs_sysctls(const struct agent_container *c, enum rootfs_sysctls which, struct error **err)
 {
 	for (size_t i = 0; i < c->num_sysctls; i++) {
 		const struct agent_pair *s = &c->sysctls[i];
-		const bool network = !strncmp(s->key, "net.", 4) || !strncmp(s->key, "net/", 4);
-		cleanup_free char *path = NULL;
+		cleanup_free char *path = rootfs_sysctl_path(s->key, err);
+		bool network;
 
+		if (!path)
+			return -1;
+		network = !strncmp(path, SYSCTL_DIR "net/", strlen(SYSCTL_DIR "net/"));
 		if (which != SYSCTLS_ALL && network != (which == SYSCTLS_NETWORK))
 			continue;
-		if (asprintf(&path, "/proc/sys/%s", s->key) < 0) {
-			path = NULL;
-			return error_set(err, ENOMEM, "sysctl");
-		}
-		for (char *p = path + strlen("/proc/sys/"); *p; p++)
-			if (*p == '.')
-				*p = '/';
 		if (file_write(AT_FDCWD, path, s->value, err) < 0)
 			return error_wrap(err, "sysctl %s", s->key);
 	}

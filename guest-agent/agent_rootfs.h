@@ -12,6 +12,13 @@ enum rootfs_sysctls {
 	SYSCTLS_OTHER,
 };
 
+/**
+ * rootfs_sysctl_path() - the file of a sysctl, malloc'ed; NULL with @err set
+ * @key: with dots, or with slashes; as sysctl.d(5) has it, the other one of them, after the first, is
+ *       part of a name: net/ipv4/conf/eth0.1/forwarding is net.ipv4.conf.eth0/1.forwarding
+ */
+char *rootfs_sysctl_path(const char *key, struct error **err);
+
 /** rootfs_sysctls() - write sysctls, by the guest's /proc: it shows the caller's own namespaces */
 int rootfs_sysctls(const struct agent_container *c, enum rootfs_sysctls which, struct error **err);
 

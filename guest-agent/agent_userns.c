@@ -20,7 +20,7 @@
 #include "guest-agent/agent_rootfs.h"
 
 #define OVERFLOW_ID 65534
-#define PORT_SYSCTL "net.ipv4.ip_unprivileged_port_start"
+#define PORT_SYSCTL "/proc/sys/net/ipv4/ip_unprivileged_port_start"
 
 uint32_t userns_outside(const struct agent_mappings *m, uint32_t inside)
 {
@@ -40,10 +40,15 @@ uint32_t userns_outside(const struct agent_mappings *m, uint32_t inside)
  */
 static int open_ports(const struct agent_container *c, struct error **err)
 {
-	for (size_t i = 0; i < c->num_sysctls; i++)
-		if (!strcmp(c->sysctls[i].key, PORT_SYSCTL))
+	for (size_t i = 0; i < c->num_sysctls; i++) {
+		cleanup_free char *path = rootfs_sysctl_path(c->sysctls[i].key, err);
+
+		if (!path)
+			return -1;
+		if (!strcmp(path, PORT_SYSCTL))
 			return 0;
-	return file_write(AT_FDCWD, "/proc/sys/net/ipv4/ip_unprivileged_port_start", "0", err);
+	}
+	return file_write(AT_FDCWD, PORT_SYSCTL, "0", err);
 }
 
 int userns_prepare(const struct agent_container *c, struct error **err)

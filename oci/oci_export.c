@@ -91,6 +91,8 @@ static const struct {
 	{ MS_STRICTATIME, MOUNT_ATTR_STRICTATIME },
 };
 
+#define EXPORT_FLAGS (MS_RDONLY | MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME)
+
 /* What holds for the top of a bind mount only. The rest of its flags is the guest's to apply. */
 static void export_top_attr(const struct oci_mount_plan *plan, struct mount_attr *attr)
 {
@@ -113,8 +115,6 @@ static void export_tree_attr(const struct oci_mount_plan *plan, struct mount_att
 		return;
 	attr->attr_set |= plan->attr_set;
 	attr->attr_clr = plan->attr_clear & ~(uint64_t)MOUNT_ATTR_NODEV;
-	if (plan->attr_set & MOUNT_ATTR_NOATIME || plan->attr_clear & MOUNT_ATTR_NOATIME)
-		attr->attr_clr |= MOUNT_ATTR__ATIME;
 }
 
 /* An idmapped mount: ids of the file system below are shown, and written, as mapped. */
@@ -175,7 +175,7 @@ static int export_overlay(const struct oci_mount_plan *plan, const char *target,
 {
 	if (mkdir(target, 0755) < 0)
 		return error_set(err, errno, "cannot make a mount point");
-	if (mount("overlay", target, "overlay", (plan->flags & MS_RDONLY) | MS_NODEV,
+	if (mount("overlay", target, "overlay", (plan->flags & EXPORT_FLAGS) | MS_NODEV,
 		  plan->data) < 0)
 		return error_set(err, errno, "cannot mount the overlay for %s", plan->destination);
 	return 0;

@@ -18,6 +18,9 @@
 #define MOUNT_ATTR_NOSYMFOLLOW 0x00200000
 #endif
 
+#define ATIME_ATTRS ((uint64_t)MOUNT_ATTR__ATIME)
+#define ATIME_FLAGS ((uint64_t)(MS_NOATIME | MS_STRICTATIME | MS_RELATIME))
+
 enum option_kind {
 	OPTION_SET,	    /* MS_* flags on */
 	OPTION_CLEAR,	    /* MS_* flags off */
@@ -25,9 +28,11 @@ enum option_kind {
 	OPTION_PROPAGATION, /* MS_* */
 	OPTION_ATTR_SET,    /* MOUNT_ATTR_*, for the whole tree */
 	OPTION_ATTR_CLEAR,
+	OPTION_ATTR_ATIME, /* likewise: one of MOUNT_ATTR__ATIME, in place of what it is */
 	OPTION_TMPCOPYUP,
 	OPTION_NOTHING, /* the default, spelled out */
 	OPTION_IDMAP, /* value: 1 for ridmap */
+	OPTION_REFUSED,
 };
 
 /* Linux' words, as mount(8) and the runtime specification list them. */
@@ -45,7 +50,7 @@ static const struct mount_option {
 	{ "dirsync", OPTION_SET, MS_DIRSYNC },
 	{ "exec", OPTION_CLEAR, MS_NOEXEC },
 	{ "idmap", OPTION_IDMAP, 0 },
-	{ "iversion", OPTION_SET, MS_I_VERSION },
+	{ "iversion", OPTION_REFUSED, 0 },
 	{ "lazytime", OPTION_SET, MS_LAZYTIME },
 	{ "loud", OPTION_CLEAR, MS_SILENT },
 	{ "mand", OPTION_SET, MS_MANDLOCK },
@@ -53,7 +58,7 @@ static const struct mount_option {
 	{ "nodev", OPTION_SET, MS_NODEV },
 	{ "nodiratime", OPTION_SET, MS_NODIRATIME },
 	{ "noexec", OPTION_SET, MS_NOEXEC },
-	{ "noiversion", OPTION_CLEAR, MS_I_VERSION },
+	{ "noiversion", OPTION_NOTHING, 0 },
 	{ "nolazytime", OPTION_CLEAR, MS_LAZYTIME },
 	{ "nomand", OPTION_CLEAR, MS_MANDLOCK },
 	{ "norelatime", OPTION_CLEAR, MS_RELATIME },
@@ -69,18 +74,22 @@ static const struct mount_option {
 	{ "relatime", OPTION_SET, MS_RELATIME },
 	{ "rexec", OPTION_ATTR_CLEAR, MOUNT_ATTR_NOEXEC },
 	{ "ridmap", OPTION_IDMAP, 1 },
-	{ "rnoatime", OPTION_ATTR_SET, MOUNT_ATTR_NOATIME },
+	{ "rnoatime", OPTION_ATTR_ATIME, MOUNT_ATTR_NOATIME },
 	{ "rnodev", OPTION_ATTR_SET, MOUNT_ATTR_NODEV },
 	{ "rnodiratime", OPTION_ATTR_SET, MOUNT_ATTR_NODIRATIME },
 	{ "rnoexec", OPTION_ATTR_SET, MOUNT_ATTR_NOEXEC },
+	{ "rnorelatime", OPTION_ATTR_CLEAR, MOUNT_ATTR_RELATIME },
+	{ "rnostrictatime", OPTION_ATTR_CLEAR, MOUNT_ATTR_STRICTATIME },
 	{ "rnosuid", OPTION_ATTR_SET, MOUNT_ATTR_NOSUID },
 	{ "rnosymfollow", OPTION_ATTR_SET, MOUNT_ATTR_NOSYMFOLLOW },
 	{ "ro", OPTION_SET, MS_RDONLY },
 	{ "rprivate", OPTION_PROPAGATION, MS_PRIVATE | MS_REC },
+	{ "rrelatime", OPTION_ATTR_ATIME, MOUNT_ATTR_RELATIME },
 	{ "rro", OPTION_ATTR_SET, MOUNT_ATTR_RDONLY },
 	{ "rrw", OPTION_ATTR_CLEAR, MOUNT_ATTR_RDONLY },
 	{ "rshared", OPTION_PROPAGATION, MS_SHARED | MS_REC },
 	{ "rslave", OPTION_PROPAGATION, MS_SLAVE | MS_REC },
+	{ "rstrictatime", OPTION_ATTR_ATIME, MOUNT_ATTR_STRICTATIME },
 	{ "rsuid", OPTION_ATTR_CLEAR, MOUNT_ATTR_NOSUID },
 	{ "rsymfollow", OPTION_ATTR_CLEAR, MOUNT_ATTR_NOSYMFOLLOW },
 	{ "runbindable", OPTION_PROPAGATION, MS_UNBINDABLE | MS_REC },
@@ -118,7 +127,8 @@ const char *const *oci_mount_option_names(void)
 	size_t n = 0;
 
 	for (size_t i = 0; i < NUM_MOUNT_OPTIONS; i++)
-		names[n++] = mount_options[i].word;
+		if (mount_options[i].kind != OPTION_REFUSED)
+			names[n++] = mount_options[i].word;
 	return names;
 }
 
@@ -157,12 +167,18 @@ static void mount_option_apply(const struct mount_option *o, const struct oci_mo
 		break;
 	case OPTION_ATTR_CLEAR:
 		plan->attr_set &= ~o->value;
-		plan->attr_clear |= o->value;
+		/* Of these the kernel clears all or none, and the default is MOUNT_ATTR_RELATIME, 0. */
+		plan->attr_clear |= o->value & ~ATIME_ATTRS ? o->value : ATIME_ATTRS;
+		break;
+	case OPTION_ATTR_ATIME:
+		plan->attr_set = (plan->attr_set & ~ATIME_ATTRS) | o->value;
+		plan->attr_clear |= ATIME_ATTRS;
 		break;
 	case OPTION_TMPCOPYUP:
 		plan->tmpcopyup = true;
 		break;
 	case OPTION_NOTHING:
+	case OPTION_REFUSED:
 		break;
 	case OPTION_IDMAP:
 		plan->uids = &m->uids;
@@ -170,6 +186,44 @@ static void mount_option_apply(const struct mount_option *o, const struct oci_mo
 		plan->idmap_recursive = o->value;
 		break;
 	}
+}
+
+/* mount_setattr(2)'s attributes as mount(2)'s flags; those of access times are apart. */
+static const struct {
+	uint64_t attr, flag;
+} attr_flags[] = {
+	{ MOUNT_ATTR_RDONLY, MS_RDONLY },
+	{ MOUNT_ATTR_NOSUID, MS_NOSUID },
+	{ MOUNT_ATTR_NODEV, MS_NODEV },
+	{ MOUNT_ATTR_NOEXEC, MS_NOEXEC },
+	{ MOUNT_ATTR_NODIRATIME, MS_NODIRATIME },
+	{ MOUNT_ATTR_NOSYMFOLLOW, MS_NOSYMFOLLOW },
+};
+
+/*
+ * What is asked of the whole tree is asked of its top, whatever else was asked of that. In the guest
+ * there is only the top: what lies below is mounted when it is looked into, with the flags of the
+ * mount above it.
+ */
+static void mount_plan_tree(struct oci_mount_plan *plan)
+{
+	uint64_t set = 0, clear = 0;
+
+	for (size_t i = 0; i < sizeof(attr_flags) / sizeof(*attr_flags); i++) {
+		if (plan->attr_set & attr_flags[i].attr)
+			set |= attr_flags[i].flag;
+		if (plan->attr_clear & attr_flags[i].attr)
+			clear |= attr_flags[i].flag;
+	}
+	if (plan->attr_clear & ATIME_ATTRS) {
+		clear |= ATIME_FLAGS;
+		set |= plan->attr_set & MOUNT_ATTR_NOATIME     ? MS_NOATIME :
+		       plan->attr_set & MOUNT_ATTR_STRICTATIME ? MS_STRICTATIME :
+								 MS_RELATIME;
+	}
+	clear &= ~set;
+	plan->flags = (plan->flags & ~clear) | set;
+	plan->clear_flags = (plan->clear_flags & ~set) | clear;
 }
 
 /* SELinux labels of guest file systems mean nothing: the guest kernel has no policy. */
@@ -187,6 +241,9 @@ static int mount_plan_options(const struct oci_mount *m, size_t index, struct ar
 		const char *word = m->options[i];
 		const struct mount_option *o = mount_option_find(word);
 
+		if (o && o->kind == OPTION_REFUSED)
+			return error_set(err, 0, "mounts[%zu].options: %s cannot be honoured in a "
+					 "microVM", index, word);
 		if (o) {
 			mount_option_apply(o, m, bind, plan);
 		} else if (!strncmp(word, "idmap=", 6)) {
@@ -272,9 +329,6 @@ int oci_mount_plan(const struct oci_mount *mount, size_t index, struct arena *ar
 	plan->type = mount->type;
 	plan->source = mount->source;
 	plan->destination = mount->destination;
-	if (*mount->destination != '/')
-		return error_set(err, 0, "mounts[%zu].destination: expected an absolute path, not %s",
-				 index, mount->destination);
 	/* Mappings without the option mean the option. */
 	if (mount->has_mappings) {
 		plan->uids = &mount->uids;
@@ -284,6 +338,7 @@ int oci_mount_plan(const struct oci_mount *mount, size_t index, struct arena *ar
 		return -1;
 	if (bind || !strcmp(mount->type, "overlay")) {
 		plan->where = bind ? OCI_MOUNT_BIND : OCI_MOUNT_OVERLAY;
+		mount_plan_tree(plan);
 		return mount_plan_host(index, plan, err);
 	}
 	plan->where = OCI_MOUNT_GUEST;

@@ -21,8 +21,9 @@ enum oci_mount_where {
  * struct oci_mount_plan - what an entry of mounts comes to
  *
  * @flags and @clear_flags hold MS_* options asked to be on and off, the last mention winning.
- * @attr_set and @attr_clear hold MOUNT_ATTR_* for a whole tree (rro, rnosuid, …): the host
- * applies them with mount_setattr(AT_RECURSIVE).
+ * @attr_set and @attr_clear hold MOUNT_ATTR_* for a whole tree (rro, rnosuid, …), as
+ * mount_setattr(AT_RECURSIVE) takes them: for the host's copy of the tree. They are in the flags,
+ * too, for the mount in the guest.
  */
 struct oci_mount_plan {
 	enum oci_mount_where where;

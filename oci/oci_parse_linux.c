@@ -113,13 +113,49 @@ static bool oci_parse_is_empty(const struct json *obj, const char *key)
 
 static int oci_parse_linux_refused(const struct json *obj, struct error **err)
 {
-	static const char *const refused[] = { "intelRdt", "timeOffsets", "netDevices",
-					       "memoryPolicy" };
+	static const char *const refused[] = { "intelRdt", "netDevices", "memoryPolicy" };
 
 	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++)
 		if (!oci_parse_is_empty(obj, refused[i]))
 			return json_member_error(obj, refused[i], err,
 						 "not supported for a container in a microVM");
+	return 0;
+}
+
+static int oci_parse_time_offset(const struct json *obj, const char *clock,
+				 struct oci_time_offset *out, struct error **err)
+{
+	struct json offset;
+	int r = json_object(obj, clock, &offset, err);
+
+	if (r <= 0)
+		return r;
+	if (json_i64(&offset, "secs", &out->secs, err) < 0 ||
+	    json_u32(&offset, "nanosecs", &out->nanosecs, err) < 0)
+		return -1;
+	return out->nanosecs < 1000000000 ? 0 : json_member_error(&offset, "nanosecs", err,
+								 "is a second or more");
+}
+
+static int oci_parse_time_offsets(const struct json *obj, struct oci_spec *spec, struct error **err)
+{
+	static const char *const clocks[] = { [OCI_CLOCK_MONOTONIC] = "monotonic",
+					      [OCI_CLOCK_BOOTTIME] = "boottime" };
+	struct json offsets;
+	int r = json_object(obj, "timeOffsets", &offsets, err);
+
+	if (r <= 0)
+		return r;
+	for (size_t i = 0; i < offsets.value->u.object.len; i++) {
+		const char *key = offsets.value->u.object.keys[i];
+
+		if (strcmp(key, clocks[0]) && strcmp(key, clocks[1]))
+			return json_member_error(&offsets, key, err, "no clock that a time namespace has");
+		spec->has_time_offsets = true;
+	}
+	for (size_t i = 0; i < OCI_CLOCKS; i++)
+		if (oci_parse_time_offset(&offsets, clocks[i], &spec->time_offsets[i], err) < 0)
+			return -1;
 	return 0;
 }
 
@@ -140,6 +176,7 @@ int oci_parse_linux(const struct json *obj, struct oci_spec *spec, struct error 
 	    oci_parse_pairs(obj, "sysctl", a, &spec->sysctls, &spec->num_sysctls, err) < 0 ||
 	    oci_parse_mappings(obj, "uidMappings", a, &spec->uids, err) < 0 ||
 	    oci_parse_mappings(obj, "gidMappings", a, &spec->gids, err) < 0 ||
+	    oci_parse_time_offsets(obj, spec, err) < 0 ||
 	    oci_parse_personality(obj, spec, err) < 0 || oci_parse_linux_refused(obj, err) < 0)
 		return -1;
 	r = json_object(obj, "resources", &part, err);

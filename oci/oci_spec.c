@@ -88,8 +88,13 @@ static int oci_parse_mount(const struct json *at, struct arena *arena, struct oc
 	    json_string(at, "source", arena, &m->source, err) < 0 ||
 	    json_strv(at, "options", arena, &m->options, err) < 0)
 		return -1;
-	if (!m->destination)
+	if (!m->destination || !*m->destination)
 		return json_member_error(at, "destination", err, "missing");
+	/* Since version 1.1 a relative one is taken from the container's root. */
+	if (*m->destination != '/')
+		m->destination = arena_printf(arena, "/%s", m->destination);
+	if (!m->destination)
+		return json_error(at, err, "out of memory");
 	if (oci_parse_mappings(at, "uidMappings", arena, &m->uids, err) < 0 ||
 	    oci_parse_mappings(at, "gidMappings", arena, &m->gids, err) < 0)
 		return -1;

@@ -82,7 +82,7 @@ struct oci_process {
 };
 
 struct oci_mount {
-	char *destination;
+	char *destination; /* absolute */
 	char *type;   /* "" when absent */
 	char *source; /* "" when absent */
 	char **options;
@@ -103,6 +103,14 @@ struct oci_namespace {
 	uint64_t flag; /* CLONE_NEW* */
 	char *path;    /* NULL: a new one */
 };
+
+/** struct oci_time_offset - linux.timeOffsets, of one clock */
+struct oci_time_offset {
+	int64_t secs;
+	uint32_t nanosecs; /* below 1000000000 */
+};
+
+enum oci_clock { OCI_CLOCK_MONOTONIC, OCI_CLOCK_BOOTTIME, OCI_CLOCKS };
 
 struct oci_hook {
 	char *path;
@@ -207,6 +215,8 @@ struct oci_spec {
 	struct oci_namespace *namespaces;
 	size_t num_namespaces;
 	struct oci_id_mappings uids, gids; /* of a new user namespace */
+	bool has_time_offsets;
+	struct oci_time_offset time_offsets[OCI_CLOCKS];
 	bool has_personality;
 	uint32_t personality; /* as personality(2) takes it */
 	struct oci_device *devices;

@@ -9,6 +9,10 @@
 #include "oci/oci_seccomp.h"
 #include "oci/oci_spec.h"
 
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x80
+#endif
+
 int oci_process_validate(const struct oci_process *p, struct error **err)
 {
 	if (!p->args || !p->args[0] || !*p->args[0])
@@ -62,6 +66,9 @@ static int oci_validate_namespaces(const struct oci_spec *spec, struct error **e
 		return error_set(err, 0, "hostname: needs a uts namespace in linux.namespaces");
 	if (spec->domainname && *spec->domainname && !oci_spec_namespace(spec, CLONE_NEWUTS))
 		return error_set(err, 0, "domainname: needs a uts namespace in linux.namespaces");
+	if (spec->has_time_offsets && !oci_spec_namespace(spec, CLONE_NEWTIME))
+		return error_set(err, 0, "linux.timeOffsets: needs a time namespace in "
+				 "linux.namespaces");
 	return 0;
 }
 
@@ -85,13 +92,17 @@ static int oci_validate_paths(const char *field, char *const *paths, struct erro
 	return 0;
 }
 
-/* Only what a namespace of its own holds may be set: the rest belongs to the whole machine. */
+/*
+ * Any may be set, those of no namespace, too: they are the microVM's, and the container has that for
+ * itself. Which there are the guest kernel knows; here it is made sure that it is one below /proc/sys,
+ * with dots for slashes as well.
+ */
 static int oci_validate_sysctls(const struct oci_spec *spec, struct error **err)
 {
 	for (size_t i = 0; i < spec->num_sysctls; i++) {
 		const char *key = spec->sysctls[i].key;
 
-		if (!*key || *key == '/' || strstr(key, ".."))
+		if (!*key || *key == '/' || strstr(key, "..") || strstr(key, "//"))
 			return error_set(err, 0, "linux.sysctl: %s is not the name of a sysctl", key);
 	}
 	return 0;

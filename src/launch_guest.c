@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/wire.h"
 #include "launch_plan.h"
 #include "net_collect.h"
@@ -27,6 +28,9 @@ static_assert((int)AGENT_CAP_SETS == (int)OCI_CAP_SETS &&
 	      (int)AGENT_CAP_EFFECTIVE == (int)OCI_CAP_EFFECTIVE &&
 	      (int)AGENT_CAP_PERMITTED == (int)OCI_CAP_PERMITTED,
 	      "capability sets are numbered alike");
+
+static_assert((int)AGENT_CLOCKS == (int)OCI_CLOCKS &&
+	      (int)AGENT_CLOCK_MONOTONIC == (int)OCI_CLOCK_MONOTONIC, "clocks are numbered alike");
 
 /* fs.nr_open */
 #define GUEST_NR_OPEN 1048576
@@ -125,7 +129,25 @@ int launch_guest_process(const struct oci_process *p, const struct oci_spec *spe
 }
 
 /*
- * The guest's root network namespace is the container's: nobody else is in there. The process always has a mount namespace of its own.
+ * A container that has none of its own shares its host's, and to the guest the host is the microVM:
+ * --pid host and its like get what can be had.
+ */
+static void guest_tell_shared(const struct oci_spec *spec)
+{
+	static const struct {
+		uint64_t flag;
+		const char *type;
+	} shared[] = { { CLONE_NEWPID, "pid" }, { CLONE_NEWIPC, "ipc" }, { CLONE_NEWCGROUP, "cgroup" } };
+
+	for (size_t i = 0; i < sizeof(shared) / sizeof(*shared); i++)
+		if (!oci_spec_namespace(spec, shared[i].flag))
+			log_info("linux.namespaces: no %s namespace: the container shares the "
+				 "microVM's, not the host's", shared[i].type);
+}
+
+/*
+ * The guest's root network namespace is the container's: nobody else is in there. The process always
+ * has a mount namespace of its own.
  */
 static uint64_t guest_namespaces(const struct oci_spec *spec)
 {
@@ -251,11 +273,15 @@ int launch_guest_encode(const struct oci_spec *spec, const struct launch_plan *p
 	/* Without a UTS namespace of its own a container has its host's name. */
 	if (!oci_spec_namespace(spec, CLONE_NEWUTS) && !gethostname(hostname, sizeof(hostname) - 1))
 		c.hostname = hostname;
+	guest_tell_shared(spec);
 	clock_gettime(CLOCK_REALTIME, &now);
 	c.boot_time = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 	if (spec->rootfs_propagation && *spec->rootfs_propagation)
 		oci_mount_propagation(spec->rootfs_propagation, &propagation);
 	c.rootfs_propagation = (uint32_t)propagation;
+	for (size_t i = 0; i < OCI_CLOCKS; i++)
+		c.time_offsets[i] = (struct agent_time_offset){ spec->time_offsets[i].secs,
+								spec->time_offsets[i].nanosecs };
 	if (launch_guest_cgroup(&spec->resources, arena, &c.cgroup, &c.num_cgroup, err) < 0 ||
 	    guest_sysctls(spec, arena, &c, err) < 0 ||
 	    guest_mappings(&spec->uids, arena, &c.uids, err) < 0 ||

@@ -33,6 +33,23 @@ int container_signal_send(struct container *c, uint32_t id, uint32_t signo, bool
 	return r;
 }
 
+/* The peer of an exec has left. Where there is no room for its signal, the next answer makes some. */
+static void container_kill_abandoned(struct container *c)
+{
+	for (size_t i = 0; i < CONTAINER_MAX_PROCESSES; i++) {
+		struct container_process *p = &c->processes[i];
+		int r;
+
+		if (!p->used || !p->abandoned || p->exited)
+			continue;
+		r = container_signal_send(c, p->id, SIGKILL, false, NULL);
+		if (r == 0)
+			p->abandoned = false;
+		else if (r != -EAGAIN)
+			log_warning("a process whose exec has gone goes on: %s", strerror(-r));
+	}
+}
+
 void container_signal_answered(struct container *c, uint32_t id, int code)
 {
 	struct container_signal sig = c->signals[0];
@@ -42,6 +59,7 @@ void container_signal_answered(struct container *c, uint32_t id, int code)
 		return;
 	}
 	memmove(c->signals, c->signals + 1, --c->num_signals * sizeof(sig));
+	container_kill_abandoned(c);
 	if (!sig.conn)
 		return;
 	control_conn_set_user(sig.conn, NULL);
@@ -281,19 +299,29 @@ static void container_on_request(void *data, struct control_conn *conn, struct m
 	}
 }
 
-/* The peer left: what it asked for goes on without it. */
+/*
+ * The peer left. What it asked for goes on without it, but for an exec: the peer's pid is the one that
+ * the outside has for the process (exec --pid-file), and who kills that one means the process.
+ */
 static void container_on_gone(void *data, struct control_conn *conn)
 {
 	struct container *c = data;
 
-	for (size_t i = 0; i < CONTAINER_MAX_PROCESSES; i++)
-		if (c->processes[i].conn == conn)
-			c->processes[i].conn = NULL;
+	for (size_t i = 0; i < CONTAINER_MAX_PROCESSES; i++) {
+		struct container_process *p = &c->processes[i];
+
+		if (p->conn != conn)
+			continue;
+		p->conn = NULL;
+		p->abandoned = p->id != 0;
+	}
 	for (size_t i = 0; i < c->num_signals; i++)
 		if (c->signals[i].conn == conn)
 			c->signals[i].conn = NULL;
 	if (c->cgroup_conn == conn)
 		c->cgroup_conn = NULL;
+	if (!c->over)
+		container_kill_abandoned(c);
 }
 
 const struct control_ops container_control_ops = {

@@ -34,6 +34,7 @@ struct container_process {
 	bool exited;
 	int wait_status;
 	struct control_conn *conn; /* who is told of its start and, of an exec, its end; or NULL */
+	bool abandoned; /* its conn has gone, and it has not been sent SIGKILL yet */
 };
 
 struct container_signal {

@@ -353,6 +353,10 @@ void agent_container_encode(struct wire_writer *w, const struct agent_container 
 	agent_pairs_encode(w, c->cgroup, c->num_cgroup);
 	encode_mappings(w, &c->uids);
 	encode_mappings(w, &c->gids);
+	for (size_t i = 0; i < AGENT_CLOCKS; i++) {
+		wire_put_u64(w, (uint64_t)c->time_offsets[i].secs);
+		wire_put_u32(w, c->time_offsets[i].nanosecs);
+	}
 	encode_hooks(w, c);
 	wire_put_str(w, c->state);
 	agent_interfaces_encode(w, c->interfaces, c->num_interfaces);
@@ -375,6 +379,10 @@ int agent_container_decode(struct wire_reader *r, struct agent_container *c)
 	c->cgroup = agent_pairs_decode(r, &c->num_cgroup);
 	decode_mappings(r, &c->uids);
 	decode_mappings(r, &c->gids);
+	for (size_t i = 0; i < AGENT_CLOCKS; i++) {
+		c->time_offsets[i].secs = (int64_t)wire_get_u64(r);
+		c->time_offsets[i].nanosecs = wire_get_u32(r);
+	}
 	decode_hooks(r, c);
 	c->state = wire_get_str(r);
 	c->interfaces = agent_interfaces_decode(r, &c->num_interfaces);

@@ -181,6 +181,14 @@ struct agent_mappings {
 	size_t count;
 };
 
+/** struct agent_time_offset - how far a clock of the container's is ahead of the guest's */
+struct agent_time_offset {
+	int64_t secs;
+	uint32_t nanosecs;
+};
+
+enum agent_clock { AGENT_CLOCK_MONOTONIC, AGENT_CLOCK_BOOTTIME, AGENT_CLOCKS };
+
 /** struct agent_process - what to execute and as whom (runtime specification: process) */
 struct agent_process {
 	char **args; /* NULL-terminated; args[0] is looked up in env's PATH inside the container */
@@ -231,6 +239,7 @@ struct agent_container {
 	struct agent_pair *cgroup; /* file name below the container's cgroup (v2), and its value */
 	size_t num_cgroup;
 	struct agent_mappings uids, gids; /* with CLONE_NEWUSER in namespaces */
+	struct agent_time_offset time_offsets[AGENT_CLOCKS]; /* with CLONE_NEWTIME */
 	struct agent_hook *hooks;	  /* startContainer, in their order */
 	size_t num_hooks;
 	char *state; /* what they read on standard input */

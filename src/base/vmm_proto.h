@@ -41,7 +41,7 @@ enum vmm_msg {
 	VMM_EXEC,	/* control: struct agent_process encoding; fds: the process's stdin, stdout,
 			 * stderr, or one terminal. Answered by VMM_STARTED or VMM_ERROR, then, on the
 			 * same connection, by VMM_EXITED. Meanwhile VMM_EXEC_SIGNAL and VMM_EXEC_RESIZE
-			 * may be sent, and are not answered. */
+			 * may be sent, and are not answered. Closing it kills the process. */
 	VMM_STARTED,	/* u32 pid in the guest */
 	VMM_EXITED,	/* u32 wait status */
 	VMM_EXEC_SIGNAL, /* u32 signo */

@@ -83,3 +83,13 @@ setup() {
 	[[ $output == *"before"* ]]
 	[[ $output != *open* ]]
 }
+
+@test "-v :O shows the host's files, and keeps from them what is written" {
+	run host '
+		kprun -v /root/volume:/x:O demo sh -c "
+			cat /x/in; echo changed > /x/in; echo new > /x/new; cat /x/in /x/new"
+		cat /root/volume/in
+		ls /root/volume'
+	[ "$status" -eq 0 ]
+	[ "${lines[*]}" = "from-host changed new from-host in" ]
+}

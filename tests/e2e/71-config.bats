@@ -161,3 +161,72 @@ teardown() {
 	[[ ${lines[12]} == *"memory.limit: the microVM has "*" MiB"* ]]
 	[[ ${lines[13]} == *"cpu.quota: the microVM has "*" virtual CPUs"* ]]
 }
+
+@test "hooks run at their points, in their order, and are told the state" {
+	run host '
+		new_bundle /tmp/conf cat /tmp/hook
+		cat > /tmp/conf/hook <<-\EOF
+			#!/bin/bash
+			network=own
+			[ "$(readlink /proc/self/ns/net)" != "$(readlink /proc/1/ns/net)" ] || network=host
+			echo "$1 $(jq -r .status) $network" >> /tmp/conf/trace
+		EOF
+		chmod 755 /tmp/conf/hook
+		edit /tmp/conf "def hook(at): [{path: \"/tmp/conf/hook\", args: [\"hook\", at],
+				env: [\"PATH=/usr/bin:/bin\"]}];
+			.hooks = {prestart: hook(\"prestart\"), createRuntime: hook(\"createRuntime\"),
+				createContainer: hook(\"createContainer\"), poststart: hook(\"poststart\"),
+				poststop: hook(\"poststop\"), startContainer: [{path: \"/bin/sh\",
+				args: [\"sh\", \"-c\", \"echo startContainer > /tmp/hook\"]}]}"
+		krun-gpu run -b /tmp/conf conf8 < /dev/null
+		cat /tmp/conf/trace
+		edit /tmp/conf ".hooks = {createRuntime: [{path: \"/bin/sleep\", args: [\"sleep\", \"100\"],
+			timeout: 1}]}"
+		krun-gpu run -b /tmp/conf conf8 < /dev/null 2>&1 || echo "code $?"
+		krun-gpu list -q'
+	[ "$status" -eq 0 ]
+	[ "${lines[*]:0:6}" = "startContainer prestart created host createRuntime created host \
+createContainer created own poststart running host poststop stopped host" ]
+	[[ ${lines[6]} == *"hooks.createRuntime[0]: /bin/sleep did not end within 1 s" ]]
+	[ "${lines[*]:7}" = "code 1" ]
+}
+
+@test "consoleSize is the size of the terminal, unless run is at one that has a size" {
+	run host '
+		new_bundle /tmp/conf stty size
+		edit /tmp/conf ".process.terminal = true | .process.consoleSize = {height: 33, width: 111}"
+		krun-gpu run -b /tmp/conf conf9 < /dev/null
+		$e2e/pty size=30x100 expect="30 100" -- krun-gpu run -b /tmp/conf conf9'
+	[ "$status" -eq 0 ]
+	[[ ${output//[^0-9]/ } =~ ^\ *33\ 111\ +30\ 100\ *$ ]]
+}
+
+@test "a time namespace has its offsets, for an exec too" {
+	run host '
+		new_bundle /tmp/conf sh -c "cut -d . -f 1 /proc/uptime; exec sleep 1000"
+		ln -s busybox /tmp/conf/rootfs/bin/cut
+		edit /tmp/conf ".linux.namespaces += [{type: \"time\"}] |
+			.linux.timeOffsets = {boottime: {secs: 864000}, monotonic: {secs: 5}}"
+		krun-gpu run -d -b /tmp/conf conf10 < /dev/null > /tmp/conf/out 2> /dev/null
+		until_true 20 test -s /tmp/conf/out
+		krun-gpu exec conf10 cut -d . -f 1 /proc/uptime < /dev/null
+		cat /tmp/conf/out'
+	[ "$status" -eq 0 ]
+	[ "${#lines[@]}" -eq 2 ]
+	[ "${lines[0]}" -ge 864000 ] && [ "${lines[1]}" -ge 864000 ]
+}
+
+@test "a user namespace's root makes cgroups in the container's where that is writable" {
+	run host '
+		new_bundle /tmp/conf sh -c "cd /sys/fs/cgroup && mkdir below && echo \$\$ > below/cgroup.procs &&
+			cat /proc/self/cgroup"
+		ln -s busybox /tmp/conf/rootfs/bin/mkdir
+		chown -R 100000:100000 /tmp/conf/rootfs
+		edit /tmp/conf ".linux.namespaces += [{type: \"user\"}] |
+			.linux.uidMappings = [{containerID: 0, hostID: 100000, size: 65536}] |
+			.linux.gidMappings = .linux.uidMappings |
+			(.mounts[] | select(.type == \"cgroup\") | .options) -= [\"ro\"]"
+		krun-gpu run -b /tmp/conf conf11 < /dev/null'
+	[ "$status" -eq 0 ]
+	[ "$output" = 0::/below ]
+}

@@ -109,3 +109,30 @@ begin='
 	[ "$status" -eq 0 ]
 	[ "${lines[*]}" = "4194304 bytes are right 0 bytes 4194304 bytes are right" ]
 }
+
+@test "who kills an exec's pid kills its process, and its place is free again" {
+	LIMIT=300 run host "$begin"'
+		pid_file=/tmp/execs/exec
+		sleepers() {
+			inside busybox sh -c "busybox pgrep -fx \"sleep 5000\" | busybox wc -l" < /dev/null
+		}
+		nobody_sleeps() {
+			[ "$(sleepers)" = 0 ]
+		}
+		for ((i = 0; i < 70; i++)); do
+			krun-gpu exec --detach --pid-file $pid_file execs sleep 5000 \
+				< /dev/null > /dev/null 2>&1
+			[ $i -gt 0 ] || sleepers
+			kill -KILL $(cat $pid_file)
+		done
+		until_true 20 nobody_sleeps
+		rm $pid_file
+		krun-gpu exec --pid-file $pid_file execs sleep 5000 < /dev/null > /dev/null 2>&1 &
+		until_true 20 test -s $pid_file
+		sleepers
+		kill -KILL $(cat $pid_file)
+		until_true 20 nobody_sleeps
+		sleepers'
+	[ "$status" -eq 0 ]
+	[ "${lines[*]}" = "1 1 0" ]
+}

@@ -4,6 +4,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -276,6 +277,61 @@ static void exec_format(void **state)
 	expect_error(h, harness_spec(args), ENOEXEC, "exec `/bin/noformat`: Exec format error");
 }
 
+/* Both clocks, with nobody in the agent's own time namespace the wiser; an exec has them as well. */
+static void clocks(void **state)
+{
+	static char *args[] = { (char *)"sh", (char *)"-c",
+				(char *)"cut -d. -f1 /proc/uptime; kill -9 1", NULL };
+	struct agent_container *c = harness_sh_spec("tr -s ' ' < /proc/self/timens_offsets;"
+						    "cut -d. -f1 /proc/uptime; exec sleep 100");
+	struct harness *h = *state;
+	char text[128] = "";
+	struct agent_process p;
+	uint32_t v[2];
+	int out;
+
+	NEED(h);
+	if (access("/proc/self/ns/time", F_OK) < 0)
+		skip();
+	c->namespaces |= CLONE_NEWTIME;
+	c->time_offsets[AGENT_CLOCK_MONOTONIC] = (struct agent_time_offset){ 1000000, 500 };
+	c->time_offsets[AGENT_CLOCK_BOOTTIME] = (struct agent_time_offset){ 4000000000, 0 };
+	harness_create(h, c);
+	harness_start(h);
+	out = harness_accept(h, 0, AGENT_STREAM_STDOUT);
+	close(harness_accept(h, 0, AGENT_STREAM_STDERR));
+	while (!strstr(text, "\n4"))
+		assert_true(read(out, text + strlen(text), sizeof(text) - 1 - strlen(text)) > 0);
+	assert_memory_equal(text, "monotonic 1000000 500\nboottime 4000000000 0\n", 44);
+	assert_true(strtoll(strstr(text, "\n4"), NULL, 10) >= 4000000000);
+	close(out);
+	p = c->process;
+	p.args = args;
+	harness_send_exec(h, 1, &p);
+	out = harness_accept(h, 1, AGENT_STREAM_STDOUT);
+	close(harness_accept(h, 1, AGENT_STREAM_STDERR));
+	harness_expect_u32s(h, AGENT_STARTED, v, 2);
+	harness_expect_u32s(h, AGENT_EXITED, v, 2);
+	assert_true(read(out, text, sizeof(text) - 1) > 0);
+	assert_true(strtoll(text, NULL, 10) >= 4000000000);
+	close(out);
+	harness_signal(h, 0, SIGKILL, false);
+}
+
+static void a_clock_before_its_beginning_is_refused(void **state)
+{
+	struct agent_container *c = harness_sh_spec("true");
+	struct harness *h = *state;
+
+	NEED(h);
+	if (access("/proc/self/ns/time", F_OK) < 0)
+		skip();
+	c->namespaces |= CLONE_NEWTIME;
+	c->time_offsets[AGENT_CLOCK_BOOTTIME] = (struct agent_time_offset){ -7000000000, 0 };
+	harness_expect_refused(h, c, "linux.timeOffsets: write `boottime -7000000000 0` to "
+			       "/proc/self/timens_offsets: Numerical result out of range");
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, harness_setup, harness_teardown)
@@ -286,6 +342,7 @@ int main(void)
 		TEST(death_by_signal),
 		TEST(handled_signal),	 TEST(signal_before_start), TEST(no_program),
 		TEST(no_program_by_path), TEST(not_executable),	    TEST(exec_format),
+		TEST(clocks), TEST(a_clock_before_its_beginning_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, harness_group_setup, harness_group_teardown);

@@ -85,6 +85,21 @@ static void a_mapped_user_has_its_limits(void **state)
 	harness_expect_output(h, c, "1005\n400\n900\nout\n0\n");
 }
 
+static void a_port_that_was_asked_for_stays(void **state)
+{
+	struct agent_pair port = { (char *)"net/ipv4/ip_unprivileged_port_start", (char *)"99" };
+	struct harness *h = *state;
+	struct agent_container *c;
+
+	NEED(h);
+	if (!user_namespaces())
+		skip();
+	c = userns_spec(h, "cat /proc/sys/net/ipv4/ip_unprivileged_port_start");
+	c->sysctls = &port;
+	c->num_sysctls = 1;
+	harness_expect_output(h, c, "99\n");
+}
+
 static void an_exec_joins(void **state)
 {
 	static char *args[] = { (char *)"sh", (char *)"-c",
@@ -101,6 +116,10 @@ static void an_exec_joins(void **state)
 	if (!user_namespaces())
 		skip();
 	c = userns_spec(h, "exec sleep 100");
+	if (access("/proc/self/ns/time", F_OK) == 0) {
+		c->namespaces |= CLONE_NEWTIME;
+		c->time_offsets[AGENT_CLOCK_BOOTTIME].secs = 5;
+	}
 	harness_create(h, c);
 	harness_start(h);
 	close(harness_accept(h, 0, AGENT_STREAM_STDOUT));
@@ -121,6 +140,40 @@ static void an_exec_joins(void **state)
 	close(out);
 	close(err);
 	harness_signal(h, 0, SIGKILL, false);
+}
+
+/* Its root can make cgroups in its own where that is mounted writable, and lift no limit. */
+static void a_writable_cgroup_is_delegated(void **state)
+{
+	struct harness *h = *state;
+	struct agent_container *c;
+
+	NEED(h);
+	if (!user_namespaces() || !h->cgroup[0])
+		skip();
+	c = userns_spec(h, "cd /sys/fs/cgroup; stat -c '%n %u:%g' . cgroup.procs cgroup.threads "
+			   "cgroup.subtree_control cgroup.max.depth; mkdir below && "
+			   "echo 1 > below/cgroup.procs && grep ^0: /proc/self/cgroup; "
+			   "{ echo 5 > cgroup.max.depth; } 2> /dev/null || echo kept; "
+			   "echo 1 > cgroup.procs; rmdir below");
+	for (size_t i = 0; i < c->num_mounts; i++)
+		if (!strcmp(c->mounts[i].type, "cgroup"))
+			c->mounts[i].flags &= ~(uint64_t)MS_RDONLY;
+	harness_expect_output(h, c, ". 0:0\ncgroup.procs 0:0\ncgroup.threads 0:0\n"
+			      "cgroup.subtree_control 0:0\ncgroup.max.depth 65534:65534\n"
+			      "0::/below\nkept\n");
+}
+
+static void one_that_is_read_only_is_not(void **state)
+{
+	struct harness *h = *state;
+	struct agent_container *c;
+
+	NEED(h);
+	if (!user_namespaces() || !h->cgroup[0])
+		skip();
+	c = userns_spec(h, "stat -c %u /sys/fs/cgroup /sys/fs/cgroup/cgroup.procs");
+	harness_expect_output(h, c, "65534\n65534\n");
 }
 
 static char *hook_env[] = { (char *)"PATH=/bin", (char *)"NAME=value", NULL };
@@ -208,7 +261,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(ids_are_mapped),
 		TEST(a_mapped_user_has_its_limits),
+		TEST(a_port_that_was_asked_for_stays),
 		TEST(an_exec_joins),
+		TEST(a_writable_cgroup_is_delegated),
+		TEST(one_that_is_read_only_is_not),
 		TEST(hooks_run_in_the_container),
 		TEST(a_failing_hook_keeps_the_process_from_starting),
 		TEST(a_slow_hook_is_ended),

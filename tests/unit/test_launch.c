@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -217,6 +218,26 @@ static void bind_mounts_are_exported(void **state)
 			    "mounts[0].source: /no/such/file: No such file or directory");
 }
 
+/* The guest checks what may be executed, and to whom a file gives rights: it has to be told. */
+static void what_holds_for_a_tree_is_sent(void **state)
+{
+	char *options[] = { (char *)"rbind", (char *)"rro", (char *)"rnoexec", (char *)"rnosuid",
+			    (char *)"rnodev", (char *)"rnoatime", (char *)"symfollow",
+			    (char *)"rnosymfollow", NULL };
+	struct oci_mount m = { .destination = (char *)"/x", .type = (char *)"bind",
+			       .source = (char *)"/tmp", .options = options };
+	const struct oci_spec spec = { .mounts = &m, .num_mounts = 1 };
+	cleanup_arena struct arena a = { NULL };
+	struct launch_plan plan;
+
+	(void)state;
+	assert_int_equal(launch_plan(&spec, "/", &a, &plan, NULL), 0);
+	assert_true(plan.mounts[0].flags == (MS_RDONLY | MS_NOEXEC | MS_NOSUID | MS_NODEV |
+					     MS_NOATIME | 256 /* MS_NOSYMFOLLOW */));
+	assert_false(plan.mounts[0].clear_flags & plan.mounts[0].flags);
+	assert_true(plan.exports[0].plan.flags & MS_RDONLY);
+}
+
 static void fifos_are_refused(void **state)
 {
 	cleanup_arena struct arena a = { NULL };
@@ -273,6 +294,34 @@ static void the_guest_gets_its_half(void **state)
 	assert_string_equal(cgroup_needed(&spec.resources), "cpu.quota");
 	spec.resources.cpu_quota = 0;
 	assert_string_equal(cgroup_needed(&spec.resources), "unified");
+}
+
+static void namespaces_of_the_microvm_are_named(void **state)
+{
+	cleanup_wire struct wire_writer w = { 0 };
+	char *args[] = { (char *)"a", NULL }, text[1024];
+	struct oci_namespace ns[] = { { (char *)"pid", CLONE_NEWPID, NULL } };
+	cleanup_spec struct oci_spec spec = { .process = { .args = args, .cwd = (char *)"/" },
+					      .namespaces = ns, .num_namespaces = 1 };
+	const struct launch_plan plan = { 0 };
+	const struct net_found net = { 0 };
+	int log[2];
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(pipe(log), 0);
+	log_init("test", log[1], LOG_FORMAT_TEXT, LOG_LEVEL_INFO);
+	assert_int_equal(launch_guest_encode(&spec, &plan, &net, "{}", true, &spec.arena, &w, NULL), 0);
+	log_init("test", -1, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
+	n = read(log[0], text, sizeof(text) - 1);
+	assert_true(n > 0);
+	text[n] = 0;
+	assert_string_equal(text, "test: linux.namespaces: no ipc namespace: the container shares the "
+			    "microVM's, not the host's\n"
+			    "test: linux.namespaces: no cgroup namespace: the container shares the "
+			    "microVM's, not the host's\n");
+	close(log[0]);
+	close(log[1]);
 }
 
 static void cgroup_paths_stay_inside(void **state)
@@ -375,8 +424,10 @@ int main(void)
 		cmocka_unit_test(devices_are_the_guests_or_refused),
 		cmocka_unit_test(nodes_of_no_device_are_made),
 		cmocka_unit_test(bind_mounts_are_exported),
+		cmocka_unit_test(what_holds_for_a_tree_is_sent),
 		cmocka_unit_test(fifos_are_refused),
 		cmocka_unit_test(the_guest_gets_its_half),
+		cmocka_unit_test(namespaces_of_the_microvm_are_named),
 		cmocka_unit_test(cgroup_paths_stay_inside),
 		cmocka_unit_test(systemd_scopes_are_named),
 		cmocka_unit_test(host_configuration),

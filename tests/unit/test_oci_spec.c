@@ -34,6 +34,8 @@ static int load(const char *text, struct oci_spec *spec, struct error **err)
 #define WITH_PROCESS(members) \
 	"{" VERSION "," ROOT ",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\"," members "}}"
 #define WITH_MOUNT(members) WITH("\"mounts\":[{" members "}]")
+#define WITH_TIME(offsets) \
+	WITH_LINUX("\"namespaces\":[{\"type\":\"time\"}],\"timeOffsets\":{" offsets "}")
 #define WITH_SECCOMP(members) WITH_LINUX("\"seccomp\":{" members "}")
 
 static const struct {
@@ -101,7 +103,7 @@ static const struct {
 	{ WITH("\"mounts\":{}"), "mounts: expected an array" },
 	{ WITH("\"mounts\":[7]"), "mounts[0]: expected an object" },
 	{ WITH_MOUNT("\"type\":\"proc\""), "mounts[0].destination: missing" },
-	{ WITH_MOUNT("\"destination\":\"proc\",\"type\":\"proc\""), "expected an absolute path" },
+	{ WITH_MOUNT("\"destination\":\"\",\"type\":\"proc\""), "mounts[0].destination: missing" },
 	{ WITH_MOUNT("\"destination\":\"/x\",\"type\":\"ext4\",\"source\":\"/dev/sda\""),
 	  "mounts[0].type" },
 	{ WITH_MOUNT("\"destination\":\"/x\",\"type\":\"bind\""), "mounts[0].source: missing" },
@@ -155,9 +157,14 @@ static const struct {
 	{ WITH_LINUX("\"personality\":{\"domain\":\"BSD\"}"), "linux.personality.domain: unknown" },
 	{ WITH_LINUX("\"personality\":{\"domain\":\"LINUX\",\"flags\":[\"X\"]}"),
 	  "linux.personality.flags" },
-	{ WITH_LINUX("\"timeOffsets\":{\"monotonic\":{}}"), "linux.timeOffsets" },
+	{ WITH_LINUX("\"timeOffsets\":{\"monotonic\":{}}"), "linux.timeOffsets: needs a time namespace" },
+	{ WITH_TIME("\"realtime\":{}"), "linux.timeOffsets.realtime: no clock" },
+	{ WITH_TIME("\"boottime\":5"), "linux.timeOffsets.boottime: expected an object" },
+	{ WITH_TIME("\"boottime\":{\"secs\":\"1\"}"), "linux.timeOffsets.boottime.secs" },
+	{ WITH_TIME("\"boottime\":{\"nanosecs\":1000000000}"), "boottime.nanosecs: is a second" },
 	{ WITH_LINUX("\"maskedPaths\":[\"proc\"]"), "linux.maskedPaths[0]" },
 	{ WITH_LINUX("\"sysctl\":{\"../x\":\"1\"}"), "linux.sysctl" },
+	{ WITH_LINUX("\"sysctl\":{\"net.//.kernel\":\"1\"}"), "linux.sysctl: net.//.kernel is not" },
 	{ WITH_LINUX("\"rootfsPropagation\":\"sideways\""), "linux.rootfsPropagation" },
 	{ WITH_SECCOMP("\"syscalls\":[]"), "linux.seccomp.defaultAction: missing" },
 	{ WITH_SECCOMP("\"defaultAction\":\"SCMP_ACT_X\""), "unknown action SCMP_ACT_X" },
@@ -317,6 +324,32 @@ static int remove_dir(void **state)
 	return rmdir(dir);
 }
 
+static void clocks_have_offsets(void **state)
+{
+	cleanup_spec struct oci_spec spec = { 0 }, none = { 0 };
+
+	(void)state;
+	assert_int_equal(load(WITH_TIME("\"monotonic\":{\"secs\":-5,\"nanosecs\":7},"
+					"\"boottime\":{\"secs\":86400}"), &spec, NULL), 0);
+	assert_true(spec.time_offsets[OCI_CLOCK_MONOTONIC].secs == -5);
+	assert_int_equal(spec.time_offsets[OCI_CLOCK_MONOTONIC].nanosecs, 7);
+	assert_true(spec.time_offsets[OCI_CLOCK_BOOTTIME].secs == 86400);
+	/* engines write empty objects */
+	assert_int_equal(load(WITH_LINUX("\"timeOffsets\":{}"), &none, NULL), 0);
+	assert_false(none.has_time_offsets);
+}
+
+static void relative_destinations_are_the_roots(void **state)
+{
+	cleanup_spec struct oci_spec spec = { 0 }, up = { 0 };
+
+	(void)state;
+	assert_int_equal(load(WITH_MOUNT("\"destination\":\"a/b\",\"type\":\"proc\""), &spec, NULL), 0);
+	assert_string_equal(spec.mounts[0].destination, "/a/b");
+	assert_int_equal(load(WITH_MOUNT("\"destination\":\"../../x\",\"type\":\"proc\""), &up, NULL), 0);
+	assert_string_equal(up.mounts[0].destination, "/../../x");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -325,6 +358,8 @@ int main(void)
 		cmocka_unit_test(a_missing_file_is_named),
 		cmocka_unit_test(a_full_configuration_is_read),
 		cmocka_unit_test(damaged_configurations_do_no_harm),
+		cmocka_unit_test(clocks_have_offsets),
+		cmocka_unit_test(relative_destinations_are_the_roots),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

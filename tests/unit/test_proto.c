@@ -47,7 +47,7 @@ static const struct agent_container container = {
 	.hostname = S("h"), .domainname = S("d"), .namespaces = 0x20000, .readonly_root = true,
 	.boot_time = 12345, .mounts = mounts, .num_mounts = 2, .devices = devices,
 	.num_devices = 1, .masked_paths = masked, .sysctls = sysctls, .num_sysctls = 1,
-	.interfaces = interfaces, .num_interfaces = 2,
+	.interfaces = interfaces, .num_interfaces = 2, .time_offsets = { { -7, 8 }, { 9, 0 } },
 	.process = { .args = args, .env = env, .cwd = S("/"), .uid = 1000, .gid = 1001,
 		     .additional_gids = gids, .num_additional_gids = 2, .has_umask = true,
 		     .umask = 022, .has_capabilities = true, .capabilities = { 1, 2, 3, 4, 5 },
@@ -76,6 +76,7 @@ static void a_container_crosses(void **state)
 	assert_int_equal(c.devices[0].mode, 020666);
 	assert_string_equal(c.masked_paths[0], "/proc/kcore");
 	assert_string_equal(c.sysctls[0].value, "1");
+	assert_memory_equal(c.time_offsets, container.time_offsets, sizeof(c.time_offsets));
 	assert_int_equal(c.num_interfaces, 2);
 	assert_string_equal(c.interfaces[0].name, "eth0");
 	assert_int_equal(c.interfaces[0].mtu, 1400);
