@@ -79,6 +79,7 @@ struct oci_process {
 	uint32_t io_priority; /* as ioprio_set(2) takes it: class and level */
 	char *apparmor_profile;
 	char *selinux_label;
+	char **warnings; /* sentences for whoever makes it, NULL-terminated; NULL: none */
 };
 
 struct oci_mount {
@@ -217,6 +218,7 @@ struct oci_spec {
 	struct oci_pair *sysctls;
 	size_t num_sysctls;
 	char *rootfs_propagation;
+	char *mount_label;
 	char **masked_paths, **readonly_paths;
 };
 
@@ -227,7 +229,8 @@ struct oci_spec {
  * @spec:  must be zero; release it whatever the answer
  *
  * Types are strict; what is well-formed and cannot be honoured by a microVM is refused by
- * oci_spec_validate(), which this calls. Return: 0, or -1 with an error that names the field.
+ * oci_spec_validate(), which this calls. Nothing is logged: what is to be warned of is in
+ * process.warnings. Return: 0, or -1 with an error that names the field.
  */
 int oci_spec_load(int dirfd, const char *name, struct oci_spec *spec, struct error **err);
 

@@ -9,6 +9,7 @@
 
 #include "app.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "oci/oci_validate.h"
 
 enum { OPT_CONSOLE_SOCKET = 256, OPT_PID_FILE, OPT_CWD, OPT_PRESERVE_FDS, OPT_NO_NEW_PRIVS,
@@ -225,6 +226,8 @@ int exec_options_process(const struct exec_options *o, struct oci_spec *spec,
 	if (o->process_file) {
 		if (oci_process_load(AT_FDCWD, o->process_file, &spec->arena, p, err) < 0)
 			return -1;
+		for (char **w = p->warnings; w && *w; w++)
+			log_warning("%s", *w);
 		p->terminal = p->terminal || o->tty;
 		return 0;
 	}
