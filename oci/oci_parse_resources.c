@@ -41,7 +41,7 @@ static int oci_parse_memory(const struct json *obj, struct oci_resources *r, str
 	    json_i64(&mem, "swap", &r->memory_swap, err) < 0 ||
 	    json_bool(&mem, "disableOOMKiller", &no_oom_kill, err) < 0 ||
 	    json_bool(&mem, "useHierarchy", &ignored, err) < 0 ||
-	    json_bool(&mem, "checkBeforeUpdate", &ignored, err) < 0 ||
+	    json_bool(&mem, "checkBeforeUpdate", &r->memory_check_before_update, err) < 0 ||
 	    oci_parse_v1_only(&mem, v1_only, err) < 0)
 		return -1;
 	if (no_oom_kill)

@@ -151,6 +151,7 @@ struct oci_throttles {
 struct oci_resources {
 	bool has_memory_limit, has_memory_reservation, has_memory_swap;
 	int64_t memory_limit, memory_reservation, memory_swap; /* bytes; swap counts memory too */
+	bool memory_check_before_update; /* a limit below what is in use is an error */
 	uint64_t cpu_shares; /* 0: absent, as everywhere in cpu */
 	int64_t cpu_quota;   /* µs per period */
 	uint64_t cpu_period, cpu_burst;

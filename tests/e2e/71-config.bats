@@ -161,3 +161,47 @@ teardown() {
 	[[ ${lines[12]} == *"memory.limit: the microVM has "*" MiB"* ]]
 	[[ ${lines[13]} == *"cpu.quota: the microVM has "*" virtual CPUs"* ]]
 }
+@test "update leaves alone what it was not asked for, and what it cannot do is named" {
+	run host '
+		new_bundle /tmp/conf sleep 1000
+		edit /tmp/conf ".linux.resources.memory = {limit: 268435456} |
+			.linux.resources.cpu = {quota: 50000, period: 100000} |
+			.linux.resources.hugepageLimits = [{pageSize: \"2MB\", limit: 0},
+				{pageSize: \"64KB\", limit: 0}]"
+		krun-gpu run -d -b /tmp/conf conf8 < /dev/null > /dev/null 2>&1
+		cg=/sys/fs/cgroup/conf8
+		inside() {
+			krun-gpu exec conf8 cat "/sys/fs/cgroup/$1" < /dev/null
+		}
+		inside hugetlb.2MB.max
+		krun-gpu update --memory 0 --memory-reservation 0 --memory-swap 0 conf8
+		inside memory.max
+		krun-gpu update --cpu-period 50000 conf8
+		cat $cg/cpu.max
+		inside cpu.max
+		krun-gpu update --cpu-quota 20000 conf8
+		cat $cg/cpu.max
+		inside cpu.max
+		krun-gpu update --memory-swap 300m conf8
+		cat $cg/memory.swap.max
+		krun-gpu update --memory-swap 200m conf8 2>&1 || true
+		echo "{\"memory\": {\"limit\": 4096, \"checkBeforeUpdate\": true}}" |
+			krun-gpu update -r - conf8 2>&1 || true
+		echo "{\"hugepageLimits\": [{\"pageSize\": \"64KB\", \"limit\": 65536}]}" |
+			krun-gpu update -r - conf8 2>&1 || true
+		krun-gpu update --memory -1 conf8
+		krun-gpu update --memory-swap 300m conf8 2>&1 || true
+		krun-gpu state conf8 | jq -r .status'
+	[ "$status" -eq 0 ]
+	[ "${lines[0]}" = 0 ]
+	[ "${lines[1]}" = 268435456 ]
+	[ "${lines[2]}, ${lines[3]}" = "50000 50000, 50000 50000" ]
+	[ "${lines[4]}, ${lines[5]}" = "20000 50000, 20000 50000" ]
+	[ "${lines[6]}" = $((44 << 20)) ]
+	[[ ${lines[7]} == *"memory.swap: is below memory.limit, which is 268435456" ]]
+	[[ ${lines[8]} == *"memory.limit: 4096 is less than the container uses, "*checkBeforeUpdate* ]]
+	[[ ${lines[9]} == *"hugepageLimits: the guest kernel has no hugetlb.64KB.max" ]]
+	[[ ${lines[10]} == *"memory.swap: "*"has no memory.limit" ]]
+	[ "${lines[11]}" = running ]
+}
+

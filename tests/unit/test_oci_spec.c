@@ -148,6 +148,8 @@ static const struct {
 	{ WITH_LINUX("\"resources\":{\"memory\":{\"disableOOMKiller\":true}}"), "disableOOMKiller" },
 	{ WITH_LINUX("\"resources\":{\"cpu\":{\"realtimeRuntime\":5}}"), "realtimeRuntime" },
 	{ WITH_LINUX("\"resources\":{\"blockIO\":{\"weight\":5}}"), "blockIO.weight" },
+	{ WITH_LINUX("\"resources\":{\"memory\":{\"checkBeforeUpdate\":1}}"),
+	  "linux.resources.memory.checkBeforeUpdate: expected true or false" },
 	{ WITH_LINUX("\"resources\":{\"hugepageLimits\":[{}]}"), "hugepageLimits" },
 	{ WITH_LINUX("\"resources\":{\"network\":{\"classID\":1}}"), "linux.resources.network" },
 	{ WITH_LINUX("\"resources\":{\"pids\":7}"), "linux.resources.pids: expected an object" },
