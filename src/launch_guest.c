@@ -33,6 +33,9 @@ static_assert((int)AGENT_CAP_SETS == (int)OCI_CAP_SETS &&
 
 bool launch_guest_has_cgroup_file(const char *name)
 {
+	/* The guest has no swap: its memory may go to the host's. */
+	if (!strncmp(name, "memory.swap.", 12) || !strncmp(name, "memory.zswap.", 13))
+		return false;
 	return !strncmp(name, "memory.", 7) || !strncmp(name, "pids.", 5);
 }
 
