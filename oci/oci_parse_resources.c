@@ -119,18 +119,46 @@ static int oci_parse_block_io(const struct json *obj, struct arena *arena,
 	return 0;
 }
 
-/*
- * hugepageLimits, rdma: the guest has neither huge page pools of the host nor RDMA devices.
- * network: net_cls and net_prio are cgroup v1.
- */
+/* A number and KB, MB or GB, as the kernel has it in the names of files: "64KB". */
+static bool oci_is_page_size(const char *text)
+{
+	const size_t digits = strspn(text, "0123456789");
+
+	return digits && *text != '0' && digits < 10 && text[digits] &&
+	       strchr("KMG", text[digits]) && !strcmp(text + digits + 1, "B");
+}
+
+static int oci_parse_hugepages(const struct json *obj, struct arena *arena,
+			       struct oci_resources *r, struct error **err)
+{
+	struct json array;
+	int there = oci_parse_list(obj, "hugepageLimits", arena, sizeof(*r->hugepages), &array,
+				   (void **)&r->hugepages, err);
+
+	for (size_t i = 0; there > 0 && i < json_len(&array); i++) {
+		const struct json item = json_at(&array, i);
+		struct oci_hugepage_limit *l = &r->hugepages[i];
+
+		if (json_expect_object(&item, err) < 0 ||
+		    json_string(&item, "pageSize", arena, &l->page_size, err) < 0 ||
+		    json_u64(&item, "limit", &l->limit, err) < 0)
+			return -1;
+		if (!l->page_size || !oci_is_page_size(l->page_size))
+			return json_member_error(&item, "pageSize", err,
+						 "expected a size such as 2MB or 1GB");
+		if (!json_has(&item, "limit"))
+			return json_member_error(&item, "limit", err, "missing");
+		r->num_hugepages++;
+	}
+	return there < 0 ? -1 : 0;
+}
+
+/* rdma: the guest has no such devices. network: net_cls and net_prio are cgroup v1. */
 static int oci_parse_no_such_resource(const struct json *obj, struct error **err)
 {
 	struct json v;
-	int r = json_array(obj, "hugepageLimits", &v, err);
+	int r = json_object(obj, "rdma", &v, err);
 
-	if (r < 0 || (r && json_len(&v)))
-		return r < 0 ? -1 : json_error(&v, err, "not supported for a microVM");
-	r = json_object(obj, "rdma", &v, err);
 	if (r < 0 || (r && v.value->u.object.len))
 		return r < 0 ? -1 : json_error(&v, err, "not supported for a microVM");
 	r = json_object(obj, "network", &v, err);
@@ -174,6 +202,7 @@ int oci_parse_resources(const struct json *obj, struct arena *arena, struct oci_
 	if (oci_parse_memory(obj, r, err) < 0 || oci_parse_cpu(obj, arena, r, err) < 0 ||
 	    oci_parse_block_io(obj, arena, r, err) < 0 ||
 	    oci_parse_device_rules(obj, arena, r, err) < 0 ||
+	    oci_parse_hugepages(obj, arena, r, err) < 0 ||
 	    oci_parse_no_such_resource(obj, err) < 0 ||
 	    oci_parse_pairs(obj, "unified", arena, &r->unified, &r->num_unified, err) < 0)
 		return -1;

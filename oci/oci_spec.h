@@ -147,6 +147,12 @@ struct oci_throttles {
 	size_t count;
 };
 
+/** struct oci_hugepage_limit - most bytes in huge pages of one size, "2MB" */
+struct oci_hugepage_limit {
+	char *page_size;
+	uint64_t limit;
+};
+
 /** struct oci_resources - linux.resources; limits are -1 for "unlimited" */
 struct oci_resources {
 	bool has_memory_limit, has_memory_reservation, has_memory_swap;
@@ -161,6 +167,8 @@ struct oci_resources {
 	int64_t pids_limit; /* 0: absent, -1: unlimited */
 	uint32_t blkio_weight;
 	struct oci_throttles throttle[OCI_THROTTLE_KINDS];
+	struct oci_hugepage_limit *hugepages;
+	size_t num_hugepages;
 	struct oci_pair *unified;
 	size_t num_unified;
 	bool all_devices; /* devices: the last rule allows everything, as for privileged containers */

@@ -236,7 +236,7 @@ static void unified_keys_go_where_they_are_kept(void **state)
 {
 	struct oci_pair all[] = {
 		{ (char *)"memory.high", (char *)"1" },	    { (char *)"pids.max", (char *)"2" },
-		{ (char *)"memory.low", (char *)"3" },	    { (char *)"memory.swap.max", (char *)"4" },
+		{ (char *)"hugetlb.2MB.max", (char *)"3" }, { (char *)"memory.swap.max", (char *)"4" },
 		{ (char *)"memory.zswap.max", (char *)"5" }, { (char *)"cpu.weight", (char *)"6" },
 	};
 	struct oci_pair outside = { (char *)"../x", (char *)"1" };

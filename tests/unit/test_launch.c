@@ -233,6 +233,28 @@ static void fifos_are_refused(void **state)
 	unlink(path);
 }
 
+static void the_guest_keeps_huge_pages(void **state)
+{
+	struct oci_hugepage_limit limits[] = { { (char *)"2MB", 0 }, { (char *)"1GB", 1 << 30 } };
+	struct oci_pair unified[] = { { (char *)"memory.swap.max", (char *)"1" },
+				      { (char *)"hugetlb.2MB.max", (char *)"2097152" } };
+	const struct oci_resources r = { .hugepages = limits, .num_hugepages = 2,
+					 .unified = unified, .num_unified = 2 };
+	cleanup_arena struct arena a = { NULL };
+	struct agent_pair *files;
+	size_t count;
+
+	(void)state;
+	assert_int_equal(launch_guest_cgroup(&r, &a, &files, &count, NULL), 0);
+	assert_int_equal(count, 3);
+	assert_string_equal(files[0].key, "hugetlb.2MB.max");
+	assert_string_equal(files[0].value, "0");
+	assert_string_equal(files[1].key, "hugetlb.1GB.max");
+	assert_string_equal(files[1].value, "1073741824");
+	assert_string_equal(files[2].value, "2097152");
+	assert_null(cgroup_needed(&(struct oci_resources){ .hugepages = limits, .num_hugepages = 2 }));
+}
+
 static void the_guest_gets_its_half(void **state)
 {
 	cleanup_wire struct wire_writer w = { 0 };
@@ -376,6 +398,7 @@ int main(void)
 		cmocka_unit_test(nodes_of_no_device_are_made),
 		cmocka_unit_test(bind_mounts_are_exported),
 		cmocka_unit_test(fifos_are_refused),
+		cmocka_unit_test(the_guest_keeps_huge_pages),
 		cmocka_unit_test(the_guest_gets_its_half),
 		cmocka_unit_test(cgroup_paths_stay_inside),
 		cmocka_unit_test(systemd_scopes_are_named),

@@ -154,7 +154,17 @@ static const struct {
 	  "linux.resources.memory.swap: it counts" },
 	{ WITH_LINUX("\"resources\":{\"memory\":{\"checkBeforeUpdate\":1}}"),
 	  "linux.resources.memory.checkBeforeUpdate: expected true or false" },
+	{ WITH_LINUX("\"resources\":{\"hugepageLimits\":{}}"),
+	  "linux.resources.hugepageLimits: expected an array" },
 	{ WITH_LINUX("\"resources\":{\"hugepageLimits\":[{}]}"), "hugepageLimits" },
+	{ WITH_LINUX("\"resources\":{\"hugepageLimits\":[{\"pageSize\":\"../2MB\",\"limit\":0}]}"),
+	  "linux.resources.hugepageLimits[0].pageSize" },
+	{ WITH_LINUX("\"resources\":{\"hugepageLimits\":[{\"pageSize\":\"2M\",\"limit\":0}]}"),
+	  "linux.resources.hugepageLimits[0].pageSize" },
+	{ WITH_LINUX("\"resources\":{\"hugepageLimits\":[{\"pageSize\":\"2MB\"}]}"),
+	  "linux.resources.hugepageLimits[0].limit: missing" },
+	{ WITH_LINUX("\"resources\":{\"hugepageLimits\":[{\"pageSize\":\"2MB\",\"limit\":-1}]}"),
+	  "linux.resources.hugepageLimits[0].limit: expected a whole number" },
 	{ WITH_LINUX("\"resources\":{\"network\":{\"classID\":1}}"), "linux.resources.network" },
 	{ WITH_LINUX("\"resources\":{\"pids\":7}"), "linux.resources.pids: expected an object" },
 	{ WITH_LINUX("\"intelRdt\":{\"closID\":\"x\"}"),
@@ -251,6 +261,8 @@ static const char full[] =
 "    \"resources\": { \"memory\": { \"limit\": 1048576 }, \"pids\": { \"limit\": -1 },"
 "      \"devices\": [ { \"allow\": true, \"access\": \"rwm\" } ],"
 "      \"cpu\": { \"quota\": -1, \"shares\": 512, \"cpus\": \"0-1\" },"
+"      \"hugepageLimits\": [ { \"pageSize\": \"2MB\", \"limit\": 0 },"
+"                            { \"pageSize\": \"1GB\", \"limit\": 1073741824 } ],"
 "      \"unified\": { \"memory.high\": \"5\" } },"
 "    \"mountLabel\": \"a:b:c\","
 "    \"sysctl\": { \"net.ipv4.ip_forward\": \"1\" }, \"intelRdt\": {},"
@@ -294,6 +306,9 @@ static void a_full_configuration_is_read(void **state)
 	assert_int_equal(s.resources.pids_limit, -1);
 	assert_true(s.resources.all_devices);
 	assert_string_equal(s.resources.cpus, "0-1");
+	assert_int_equal(s.resources.num_hugepages, 2);
+	assert_string_equal(s.resources.hugepages[0].page_size, "2MB");
+	assert_int_equal(s.resources.hugepages[1].limit, 1 << 30);
 	assert_string_equal(s.resources.unified[0].value, "5");
 	assert_string_equal(s.mount_label, "a:b:c");
 	assert_string_equal(s.masked_paths[0], "/proc/kcore");
