@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "rootless.h"
 
 static const struct {
 	const char *name;
@@ -190,19 +191,6 @@ static int parse_global_options(struct app *app, int argc, char **argv, struct e
 	return error_set(err, 0, "no command was given: krun-gpu --help lists them");
 }
 
-/* Root of a user namespace of an engine's is no root of the host's. */
-static bool is_host_root(void)
-{
-	cleanup_close int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
-	unsigned int inside = 1, outside = 1, count = 0;
-	char map[256] = "";
-
-	if (fd < 0 || read(fd, map, sizeof(map) - 1) <= 0)
-		return !geteuid();
-	return !geteuid() && sscanf(map, "%u %u %u", &inside, &outside, &count) == 3 && !inside &&
-	       !outside && count == UINT32_MAX;
-}
-
 /* Root keeps its state in /run; others where their session does. */
 static int choose_root(struct app *app, char *buf, size_t size, struct error **err)
 {
@@ -211,7 +199,7 @@ static int choose_root(struct app *app, char *buf, size_t size, struct error **e
 	if (app->root)
 		return 0;
 	app->root = buf;
-	if (is_host_root() || (!geteuid() && !runtime_dir)) {
+	if (rootless_is_host_root() || (!geteuid() && !runtime_dir)) {
 		snprintf(buf, size, "/run/krun-gpu");
 		return 0;
 	}

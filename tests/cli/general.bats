@@ -83,6 +83,7 @@ assert "mount" in f["linux"]["namespaces"] and "user" in f["linux"]["namespaces"
 assert "CAP_CHOWN" in f["linux"]["capabilities"]
 assert "SCMP_ACT_ERRNO" in f["linux"]["seccomp"]["actions"]
 assert f["linux"]["cgroup"]["v2"] is True and f["linux"]["cgroup"]["v1"] is False
+assert f["linux"]["cgroup"]["systemd"] is True and f["linux"]["cgroup"]["systemdUser"] is True
 '
 }
 
