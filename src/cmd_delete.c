@@ -11,6 +11,28 @@
 
 #define END_TIMEOUT_MS 10000
 
+static int delete_end_vmm(const struct container *c, struct error **err)
+{
+	if (process_ref_end(&c->state.vmm, END_TIMEOUT_MS) < 0)
+		return error_set(err, 0, "the VMM of container %s does not end", c->id);
+	return 0;
+}
+
+static int delete_refuse(const struct container *c, struct error **err)
+{
+	return error_set(err, 0, "container %s is %s, not stopped: use --force", c->id,
+			 oci_status_name(c->state.status));
+}
+
+static int delete_check_created(struct container *c, struct error **err)
+{
+	if (oci_state_lock(c->dirfd, err) < 0 || container_refresh(c, err) < 0)
+		return -1;
+	if (c->state.status != OCI_STATUS_CREATED && c->state.status != OCI_STATUS_STOPPED)
+		return delete_refuse(c, err);
+	return delete_end_vmm(c, err);
+}
+
 /* Whether the state allows it; ends the VMM when forced. */
 static int delete_check(struct container *c, bool force, struct error **err)
 {
@@ -22,12 +44,13 @@ static int delete_check(struct container *c, bool force, struct error **err)
 			return locked < 0 ? -1 : 0;
 		return error_set(err, 0, "container %s is being created", c->id);
 	}
+	if (c->state.status == OCI_STATUS_CREATED && !force)
+		return delete_check_created(c, err);
 	if (c->state.status != OCI_STATUS_STOPPED && !force)
-		return error_set(err, 0, "container %s is %s, not stopped: use --force", c->id,
-				 oci_status_name(c->state.status));
+		return delete_refuse(c, err);
 	/* Before the lock: a `start` that waits for this VMM holds it. */
-	if (process_ref_end(&c->state.vmm, END_TIMEOUT_MS) < 0)
-		return error_set(err, 0, "the VMM of container %s does not end", c->id);
+	if (delete_end_vmm(c, err) < 0)
+		return -1;
 	return oci_state_lock(c->dirfd, err);
 }
 
@@ -85,8 +108,8 @@ int cmd_delete(const struct app *app, int argc, char **argv, struct error **err)
 		{ 0 },
 	};
 	static const struct command cmd = {
-		"delete", "ID", "Remove what is left of container ID, which has stopped.", options,
-		1, 1,
+		"delete", "ID", "Remove what is left of container ID, which has stopped, or was never "
+		"started.", options, 1, 1,
 	};
 	bool force = false;
 	int first = command_parse(&cmd, argc, argv, delete_option, &force, err);

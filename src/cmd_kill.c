@@ -39,7 +39,7 @@ int cmd_kill(const struct app *app, int argc, char **argv, struct error **err)
 	if (container_open(app, argv[first], &c, err) < 0)
 		return -1;
 	if (c.state.status == OCI_STATUS_STOPPED)
-		return error_set(err, 0, "container %s is not running", argv[first]);
+		return container_not_running(argv[first], err);
 	if (c.state.status == OCI_STATUS_CREATING)
 		return error_set(err, 0, "container %s is not created yet", argv[first]);
 	if (!signo)
