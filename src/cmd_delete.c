@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "container.h"
+#include "container_match.h"
 #include "container_start.h"
 #include "launch_net.h"
 
@@ -24,6 +25,7 @@ static int delete_refuse(const struct container *c, struct error **err)
 			 oci_status_name(c->state.status));
 }
 
+/* Its process has not begun to run, and with the lock held no `start` has it do so. */
 static int delete_check_created(struct container *c, struct error **err)
 {
 	if (oci_state_lock(c->dirfd, err) < 0 || container_refresh(c, err) < 0)
@@ -92,27 +94,46 @@ int container_delete(const struct app *app, const char *id, bool force, struct e
 	return 0;
 }
 
+struct delete_options {
+	bool force, regex;
+};
+
 static int delete_option(void *data, int key, const char *value, struct error **err)
 {
-	(void)key;
+	struct delete_options *o = data;
+
 	(void)value;
 	(void)err;
-	*(bool *)data = true;
+	if (key == 'r')
+		o->regex = true;
+	else
+		o->force = true;
 	return 0;
+}
+
+static int delete_one(const struct app *app, const char *id, void *data, struct error **err)
+{
+	const struct delete_options *o = data;
+
+	return container_delete(app, id, o->force, err);
 }
 
 int cmd_delete(const struct app *app, int argc, char **argv, struct error **err)
 {
 	static const struct command_option options[] = {
 		{ "force", 'f', NULL, "end it first if it runs" },
+		{ "regex", 'r', NULL, "ID is a regular expression: every container that it matches" },
 		{ 0 },
 	};
 	static const struct command cmd = {
 		"delete", "ID", "Remove what is left of container ID, which has stopped, or was never "
 		"started.", options, 1, 1,
 	};
-	bool force = false;
-	int first = command_parse(&cmd, argc, argv, delete_option, &force, err);
+	struct delete_options o = { false, false };
+	int first = command_parse(&cmd, argc, argv, delete_option, &o, err);
 
-	return first <= 0 ? first : container_delete(app, argv[first], force, err);
+	if (first <= 0)
+		return first;
+	return o.regex ? container_match(app, argv[first], delete_one, &o, err) :
+			 delete_one(app, argv[first], &o, err);
 }

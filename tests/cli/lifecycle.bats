@@ -68,6 +68,20 @@ load common
 	krun delete --force c1
 }
 
+@test "kill --regex and delete --regex" {
+	for id in web-1 web-2 db-1; do
+		remember stopped
+		mv "$state/c1" "$state/$id"
+	done
+	krun kill --regex '^nothing' TERM
+	fails "container not running: web-" krun kill --regex '^web-' TERM
+	fails "--regex: (: Unmatched ( or \\(" krun delete --regex '('
+	krun delete --regex '^web-[0-9]+$'
+	[ "$(krun list -q)" = db-1 ]
+	krun delete -r .
+	[ -z "$(krun list -q)" ]
+}
+
 @test "an unknown signal" {
 	remember running
 	fails "there is no signal FOO" krun kill c1 FOO

@@ -205,3 +205,16 @@ teardown() {
 	[ "${lines[11]}" = running ]
 }
 
+@test "run --keep leaves a container that has stopped, and kill says that it does not run" {
+	run host '
+		new_bundle /tmp/conf sh -c "exit 7"
+		krun-gpu run --keep -b /tmp/conf conf10 < /dev/null || echo "code $?"
+		krun-gpu state conf10 | jq -r .status
+		krun-gpu kill conf10 KILL 2>&1 || true
+		krun-gpu delete conf10
+		krun-gpu list -q'
+	[ "$status" -eq 0 ]
+	[ "${lines[0]} ${lines[1]}" = "code 7 stopped" ]
+	[[ ${lines[2]} == *"container not running: conf10: No such process" ]]
+	[ "${#lines[@]}" -eq 3 ]
+}
