@@ -57,6 +57,12 @@ load common
 	[ $code -eq 137 ]
 }
 
+@test "exec into one that is paused" {
+	remember_alive paused
+	fails "container c1 is paused: resume it first" krun exec c1 true
+	krun delete --force c1
+}
+
 @test "kill of one whose VMM ends just now" {
 	remember_alive running
 	fails "container not running: c1: No such process" krun kill c1

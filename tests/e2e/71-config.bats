@@ -161,6 +161,7 @@ teardown() {
 	[[ ${lines[12]} == *"memory.limit: the microVM has "*" MiB"* ]]
 	[[ ${lines[13]} == *"cpu.quota: the microVM has "*" virtual CPUs"* ]]
 }
+
 @test "update leaves alone what it was not asked for, and what it cannot do is named" {
 	run host '
 		new_bundle /tmp/conf sleep 1000
@@ -203,6 +204,19 @@ teardown() {
 	[[ ${lines[9]} == *"hugepageLimits: the guest kernel has no hugetlb.64KB.max" ]]
 	[[ ${lines[10]} == *"memory.swap: "*"has no memory.limit" ]]
 	[ "${lines[11]}" = running ]
+}
+
+@test "exec into a paused container says that it is paused" {
+	run host '
+		new_bundle /tmp/conf sleep 1000
+		krun-gpu run -d -b /tmp/conf conf9 < /dev/null > /dev/null 2>&1
+		krun-gpu pause conf9
+		krun-gpu exec conf9 true < /dev/null 2>&1 || true
+		krun-gpu resume conf9
+		krun-gpu exec conf9 echo executed < /dev/null'
+	[ "$status" -eq 0 ]
+	[[ ${lines[0]} == *"container conf9 is paused: resume it first" ]]
+	[ "${lines[1]}" = executed ]
 }
 
 @test "run --keep leaves a container that has stopped, and kill says that it does not run" {
