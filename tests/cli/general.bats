@@ -110,6 +110,10 @@ assert f["linux"]["cgroup"]["systemd"] is True and f["linux"]["cgroup"]["systemd
 }
 
 @test "exec refuses what the microVM has not, by name" {
+	for option in cwd=/ env=A=b user=1 cap=CAP_KILL additional-gids=1 no-new-privs; do
+		fails "--process and --${option%%=*} exclude each other" \
+			krun exec --process /f "--$option" c1
+	done
 	for option in apparmor process-label cgroup; do
 		fails "--$option: the process runs in the microVM" krun exec --$option=x c1 true
 	done
