@@ -97,7 +97,7 @@ static void show_help(void)
 	     "  --debug                the same as --log-level=debug\n"
 	     "  --cgroup-manager=NAME  cgroupfs, systemd or disabled\n"
 	     "  --systemd-cgroup       the same as --cgroup-manager=systemd\n"
-	     "  --rootless=BOOL        accepted; whether it is so is found out\n"
+	     "  --rootless=BOOL        true, false or auto; whether it is so is found out\n"
 	     "  --version, --help\n\n"
 	     "krun-gpu COMMAND --help shows the options of a command.");
 }
@@ -138,6 +138,26 @@ static int set_log_level(struct app *app, const char *name, struct error **err)
 	return 0;
 }
 
+/* crun's prefixes. */
+static int set_log(struct app *app, const char *value, struct error **err)
+{
+	static const char *const others[] = { "journald:", "syslog:" };
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		if (!strncmp(value, others[i], strlen(others[i])))
+			return error_set(err, 0, "--log: expected a file, not %s", value);
+	app->log_path = !strncmp(value, "file:", 5) ? value + 5 : value;
+	return 0;
+}
+
+/* Whether it is so is found out; but what is no answer to the question is a mistake. */
+static int check_rootless(const char *value, struct error **err)
+{
+	if (!strcmp(value, "true") || !strcmp(value, "false") || !strcmp(value, "auto"))
+		return 0;
+	return error_set(err, 0, "--rootless: expected true, false or auto, not %s", value);
+}
+
 static int set_global_option(struct app *app, int key, const char *value, struct error **err)
 {
 	switch (key) {
@@ -146,9 +166,7 @@ static int set_global_option(struct app *app, int key, const char *value, struct
 		return *value == '/' ? 0 : error_set(err, 0, "--root: expected an absolute path, "
 						     "not %s", value);
 	case OPT_LOG:
-		/* crun's prefixes; only files are left once they are gone */
-		app->log_path = !strncmp(value, "file:", 5) ? value + 5 : value;
-		return 0;
+		return set_log(app, value, err);
 	case OPT_LOG_FORMAT:
 		return set_log_format(app, value, err);
 	case OPT_LOG_LEVEL:
@@ -162,7 +180,7 @@ static int set_global_option(struct app *app, int key, const char *value, struct
 		app->cgroup_manager = CGROUP_MANAGER_SYSTEMD;
 		return 0;
 	case OPT_ROOTLESS:
-		return 0;
+		return check_rootless(value, err);
 	default:
 		return error_set(err, 0, "unknown option");
 	}

@@ -50,6 +50,12 @@ load common
 	fails "--log-format: expected" krun --log-format=xml list
 	fails "--log-level: expected" krun --log-level=loud list
 	fails "cannot open the log" krun --log=/nonexistent/log list
+	fails "--log: expected a file, not journald:x" krun --log=journald:x list
+	fails "--log: expected a file, not syslog:x" krun --log=syslog:x list
+	fails "--rootless: expected true, false or auto, not maybe" krun --rootless=maybe list
+	for answer in true false auto; do
+		krun --rootless=$answer list
+	done
 }
 
 @test "the log is JSON when asked for, and errors are also shown" {
