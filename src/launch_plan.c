@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
@@ -17,6 +18,7 @@
 #include "base/log.h"
 #include "oci/arena.h"
 #include "oci/oci_spec.h"
+#include "socket_type.h"
 
 #define DRM_MAJOR 226
 #define DRM_RENDER_MINOR 128
@@ -189,6 +191,17 @@ static int plan_export(struct launch_plan *plan, const struct oci_mount_plan *m,
 	return out->source ? 0 : error_set(err, ENOMEM, "mounts");
 }
 
+static int plan_check_socket(size_t index, const char *path, struct error **err)
+{
+	const int type = socket_type(path);
+
+	if (type != SOCK_DGRAM && type != SOCK_SEQPACKET)
+		return 0;
+	return error_set(err, 0, "mounts[%zu].source: %s is a socket of %s, and only stream sockets "
+			 "can be reached from a microVM", index, path,
+			 type == SOCK_DGRAM ? "datagrams" : "sequenced packets");
+}
+
 /* A unix socket of the host's: the agent listens in its stead, and the worker connects to it. */
 static int plan_socket(struct launch_plan *plan, const struct oci_mount_plan *m, size_t index,
 		       const char *path, const struct stat *st, struct arena *arena,
@@ -199,6 +212,8 @@ static int plan_socket(struct launch_plan *plan, const struct oci_mount_plan *m,
 	if (plan->num_sockets == CONNECT_SOCKETS_MAX)
 		return error_set(err, 0, "mounts[%zu].source: more than %d sockets of the host's",
 				 index, CONNECT_SOCKETS_MAX);
+	if (plan_check_socket(index, path, err) < 0)
+		return -1;
 	out = plan_mount(plan, m);
 	out->kind = AGENT_MOUNT_SOCKET;
 	out->type = (char *)"socket";

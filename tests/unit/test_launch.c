@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -233,6 +235,44 @@ static void fifos_are_refused(void **state)
 	unlink(path);
 }
 
+static void only_stream_sockets_are_reached(void **state)
+{
+	static const struct {
+		int type;
+		const char *why; /* NULL: connected through to */
+	} cases[] = {
+		{ SOCK_STREAM, NULL },
+		{ SOCK_DGRAM, "is a socket of datagrams" },
+		{ SOCK_SEQPACKET, "is a socket of sequenced packets" },
+	};
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	cleanup_arena struct arena a = { NULL };
+	char path[] = "/tmp/krun-gpu-sock-XXXXXX";
+	struct launch_plan plan;
+
+	(void)state;
+	close(mkstemp(path));
+	strcpy(addr.sun_path, path);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		cleanup_close int sock = socket(AF_UNIX, cases[i].type | SOCK_NONBLOCK, 0);
+		cleanup_error struct error *err = NULL;
+
+		unlink(path);
+		assert_int_equal(bind(sock, (struct sockaddr *)&addr, sizeof(addr)), 0);
+		if (cases[i].type != SOCK_DGRAM)
+			assert_int_equal(listen(sock, 1), 0);
+		assert_int_equal(plan_one_bind(&a, path, "/", &plan, &err), cases[i].why ? -1 : 0);
+		if (cases[i].why)
+			assert_non_null(strstr(error_msg(err), cases[i].why));
+		else
+			assert_int_equal(accept(sock, NULL, NULL), -1); /* it has heard nothing */
+	}
+	/* Nobody listens: somebody may yet. */
+	assert_int_equal(plan_one_bind(&a, path, "/", &plan, NULL), 0);
+	assert_int_equal(plan.num_sockets, 1);
+	unlink(path);
+}
+
 static void the_guest_keeps_huge_pages(void **state)
 {
 	struct oci_hugepage_limit limits[] = { { (char *)"2MB", 0 }, { (char *)"1GB", 1 << 30 } };
@@ -398,6 +438,7 @@ int main(void)
 		cmocka_unit_test(nodes_of_no_device_are_made),
 		cmocka_unit_test(bind_mounts_are_exported),
 		cmocka_unit_test(fifos_are_refused),
+		cmocka_unit_test(only_stream_sockets_are_reached),
 		cmocka_unit_test(the_guest_keeps_huge_pages),
 		cmocka_unit_test(the_guest_gets_its_half),
 		cmocka_unit_test(cgroup_paths_stay_inside),
