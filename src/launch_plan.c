@@ -120,8 +120,10 @@ static int plan_device(struct launch_plan *plan, const struct oci_device *d, con
 		plan_gpu_device(plan, d, host);
 		return 1;
 	}
-	if (d->type == 'c' && plan_is_nvidia_helper(host))
+	if (d->type == 'c' && plan_is_nvidia_helper(host)) {
+		plan->gpu_helper = host;
 		return 1;
+	}
 	if (!plan_guest_has(d->type, d->major, d->minor) && plan_host_has(d))
 		return 0;
 	if (!plan_device_is_known(plan, d->path))
@@ -337,6 +339,9 @@ int launch_plan(const struct oci_spec *spec, const char *bundle, struct arena *a
 	/* By annotation alone: hosts with neither /dev/dri nor a CDI specification. */
 	if (!plan->gpu && oci_spec_annotation(spec, "krun-gpu.device"))
 		plan_guest_gpu(plan, true, 0666, 0, 0);
+	if (plan->gpu_helper && !plan->gpu && !spec->resources.all_devices)
+		return error_set(err, 0, "%s is of no use without a GPU: give the container "
+				 "/dev/nvidia0, or another one's node, as well", plan->gpu_helper);
 	plan_default_devices(plan);
 	return 0;
 }

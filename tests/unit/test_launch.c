@@ -273,6 +273,26 @@ static void only_stream_sockets_are_reached(void **state)
 	unlink(path);
 }
 
+static void nodes_for_computing_need_a_gpu(void **state)
+{
+	struct oci_device d[] = { { 'c', (char *)"/dev/nvidia-uvm", 511, 0, 0666, 0, 0 },
+				  { 'c', (char *)"/dev/nvidia0", 195, 0, 0666, 0, 0 } };
+	struct oci_spec spec = { .devices = d, .num_devices = 2 };
+	cleanup_arena struct arena a = { NULL };
+	cleanup_error struct error *err = NULL;
+	struct launch_plan plan;
+
+	(void)state;
+	assert_int_equal(launch_plan(&spec, "/", &a, &plan, NULL), 0);
+	assert_true(plan.gpu);
+	spec.num_devices = 1;
+	assert_int_equal(launch_plan(&spec, "/", &a, &plan, &err), -1);
+	assert_non_null(strstr(error_msg(err), "/dev/nvidia-uvm is of no use without a GPU"));
+	spec.resources.all_devices = true;
+	assert_int_equal(launch_plan(&spec, "/", &a, &plan, NULL), 0);
+	assert_false(plan.gpu);
+}
+
 static void the_guest_keeps_huge_pages(void **state)
 {
 	struct oci_hugepage_limit limits[] = { { (char *)"2MB", 0 }, { (char *)"1GB", 1 << 30 } };
@@ -439,6 +459,7 @@ int main(void)
 		cmocka_unit_test(bind_mounts_are_exported),
 		cmocka_unit_test(fifos_are_refused),
 		cmocka_unit_test(only_stream_sockets_are_reached),
+		cmocka_unit_test(nodes_for_computing_need_a_gpu),
 		cmocka_unit_test(the_guest_keeps_huge_pages),
 		cmocka_unit_test(the_guest_gets_its_half),
 		cmocka_unit_test(cgroup_paths_stay_inside),
