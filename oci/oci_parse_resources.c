@@ -77,6 +77,8 @@ static int oci_parse_cpu(const struct json *obj, struct arena *arena, struct oci
 	return oci_parse_v1_only(&cpu, v1_only, err);
 }
 
+static const char *const leaf_weight[] = { "leafWeight", NULL };
+
 static int oci_parse_throttles(const struct json *io, enum oci_throttle_kind kind,
 			       struct arena *arena, struct oci_resources *r, struct error **err)
 {
@@ -92,7 +94,8 @@ static int oci_parse_throttles(const struct json *io, enum oci_throttle_kind kin
 		if (json_expect_object(&item, err) < 0 ||
 		    json_u32(&item, "major", &t->items[i].major, err) < 0 ||
 		    json_u32(&item, "minor", &t->items[i].minor, err) < 0 ||
-		    json_u64(&item, key, &t->items[i].value, err) < 0)
+		    json_u64(&item, key, &t->items[i].value, err) < 0 ||
+		    (kind == OCI_THROTTLE_WEIGHT && oci_parse_v1_only(&item, leaf_weight, err) < 0))
 			return -1;
 		t->count++;
 	}
@@ -102,14 +105,13 @@ static int oci_parse_throttles(const struct json *io, enum oci_throttle_kind kin
 static int oci_parse_block_io(const struct json *obj, struct arena *arena,
 			      struct oci_resources *r, struct error **err)
 {
-	static const char *const v1_only[] = { "leafWeight", NULL };
 	struct json io;
 	int there = json_object(obj, "blockIO", &io, err);
 
 	if (there <= 0)
 		return there;
 	if (json_u32(&io, "weight", &r->blkio_weight, err) < 0 ||
-	    oci_parse_v1_only(&io, v1_only, err) < 0)
+	    oci_parse_v1_only(&io, leaf_weight, err) < 0)
 		return -1;
 	if (r->blkio_weight && (r->blkio_weight < 10 || r->blkio_weight > 1000))
 		return json_member_error(&io, "weight", err, "expected a number from 10 to 1000");

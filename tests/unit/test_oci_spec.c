@@ -154,6 +154,9 @@ static const struct {
 	  "linux.resources.memory.swap: it counts" },
 	{ WITH_LINUX("\"resources\":{\"memory\":{\"checkBeforeUpdate\":1}}"),
 	  "linux.resources.memory.checkBeforeUpdate: expected true or false" },
+	{ WITH_LINUX("\"resources\":{\"blockIO\":{\"weightDevice\":[{\"major\":8,\"minor\":0,"
+		     "\"weight\":50,\"leafWeight\":50}]}}"),
+	  "linux.resources.blockIO.weightDevice[0].leafWeight: cgroup v2 has no such limit" },
 	{ WITH_LINUX("\"resources\":{\"hugepageLimits\":{}}"),
 	  "linux.resources.hugepageLimits: expected an array" },
 	{ WITH_LINUX("\"resources\":{\"hugepageLimits\":[{}]}"), "hugepageLimits" },
@@ -165,6 +168,8 @@ static const struct {
 	  "linux.resources.hugepageLimits[0].limit: missing" },
 	{ WITH_LINUX("\"resources\":{\"hugepageLimits\":[{\"pageSize\":\"2MB\",\"limit\":-1}]}"),
 	  "linux.resources.hugepageLimits[0].limit: expected a whole number" },
+	{ WITH_LINUX("\"resources\":{\"rdma\":{\"mlx5_1\":{\"hcaHandles\":3}}}"),
+	  "linux.resources.rdma: not supported for a microVM" },
 	{ WITH_LINUX("\"resources\":{\"network\":{\"classID\":1}}"), "linux.resources.network" },
 	{ WITH_LINUX("\"resources\":{\"pids\":7}"), "linux.resources.pids: expected an object" },
 	{ WITH_LINUX("\"intelRdt\":{\"closID\":\"x\"}"),
@@ -179,7 +184,8 @@ static const struct {
 	{ WITH_LINUX("\"personality\":{\"domain\":\"BSD\"}"), "linux.personality.domain: unknown" },
 	{ WITH_LINUX("\"personality\":{\"domain\":\"LINUX\",\"flags\":[\"X\"]}"),
 	  "linux.personality.flags" },
-	{ WITH_LINUX("\"timeOffsets\":{\"monotonic\":{}}"), "linux.timeOffsets" },
+	{ WITH_LINUX("\"timeOffsets\":{\"monotonic\":{}}"),
+	  "linux.timeOffsets: not supported for a container in a microVM" },
 	{ WITH_LINUX("\"maskedPaths\":[\"proc\"]"), "linux.maskedPaths[0]" },
 	{ WITH_LINUX("\"sysctl\":{\"../x\":\"1\"}"), "linux.sysctl" },
 	{ WITH_LINUX("\"rootfsPropagation\":\"sideways\""), "linux.rootfsPropagation" },
@@ -314,6 +320,7 @@ static void a_full_configuration_is_read(void **state)
 	assert_string_equal(s.masked_paths[0], "/proc/kcore");
 }
 
+/* A configuration is read by each command: whoever makes the container says what it goes without. */
 static void what_is_to_be_warned_of_is_kept(void **state)
 {
 	cleanup_spec struct oci_spec s = { 0 };
