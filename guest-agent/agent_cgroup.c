@@ -63,8 +63,13 @@ static int cgroup_check_name(const char *name, struct error **err)
 
 static int cgroup_set(int cgroup, const char *file, const char *value, struct error **err)
 {
-	if (!strcmp(file, AGENT_CGROUP_CPU_MAX) && faccessat(cgroup, file, F_OK, 0) < 0)
+	const bool there = !faccessat(cgroup, file, F_OK, 0);
+
+	if (!there && !strcmp(file, AGENT_CGROUP_CPU_MAX))
 		return 0;
+	if (!there && !strncmp(file, AGENT_CGROUP_HUGETLB, strlen(AGENT_CGROUP_HUGETLB)))
+		return strcmp(value, "0") ? error_set(err, 0, "linux.resources.hugepageLimits: the "
+						      "guest kernel has no %s", file) : 0;
 	if (file_write(cgroup, file, value, err) < 0)
 		return error_wrap(err, "container's cgroup in the guest");
 	return 0;

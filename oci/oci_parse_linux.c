@@ -170,6 +170,7 @@ int oci_parse_linux(const struct json *obj, struct oci_spec *spec, struct error 
 	    oci_parse_elements(obj, "devices", spec, sizeof(*spec->devices),
 			       (void **)&spec->devices, oci_parse_device, err) < 0 ||
 	    json_string(obj, "cgroupsPath", a, &spec->cgroups_path, err) < 0 ||
+	    json_string(obj, "mountLabel", a, &spec->mount_label, err) < 0 ||
 	    json_string(obj, "rootfsPropagation", a, &spec->rootfs_propagation, err) < 0 ||
 	    json_strv(obj, "maskedPaths", a, &spec->masked_paths, err) < 0 ||
 	    json_strv(obj, "readonlyPaths", a, &spec->readonly_paths, err) < 0 ||

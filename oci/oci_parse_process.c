@@ -6,7 +6,6 @@
 #include <sys/resource.h>
 
 #include "base/error.h"
-#include "base/log.h"
 
 static const struct {
 	const char *name;
@@ -81,16 +80,45 @@ static int oci_parse_rlimits(const struct json *obj, struct arena *arena, struct
 	return r < 0 ? -1 : 0;
 }
 
+/* Whether to log it is the caller's affair: most who read a configuration are not the first. */
+static int oci_warn(char **out, char *sentence, const struct json *at, struct error **err)
+{
+	if (!sentence)
+		return json_error(at, err, "out of memory");
+	*out = sentence;
+	return 0;
+}
+
 /* capabilities(7): what is ambient is permitted and inheritable. */
-static void oci_limit_ambient(struct oci_process *p)
+static int oci_limit_ambient(const struct json *caps, struct arena *arena, struct oci_process *p,
+			     char **warning, struct error **err)
 {
 	const uint64_t grantable = p->capabilities[OCI_CAP_PERMITTED] &
 				   p->capabilities[OCI_CAP_INHERITABLE];
+	const bool more = p->capabilities[OCI_CAP_AMBIENT] & ~grantable;
 
-	if (p->capabilities[OCI_CAP_AMBIENT] & ~grantable)
-		log_warning("process.capabilities.ambient: what is not permitted and inheritable "
-			    "as well cannot be granted");
 	p->capabilities[OCI_CAP_AMBIENT] &= grantable;
+	return more ? oci_warn(warning, arena_strdup(arena, "process.capabilities.ambient: what is "
+						     "not permitted and inheritable as well cannot "
+						     "be granted"), caps, err) : 0;
+}
+
+/* Answers with how many warnings there are now, or -1. */
+static ssize_t oci_parse_cap_set(const struct json *caps, enum oci_cap_set set, char *const *names,
+				 struct arena *arena, struct oci_process *p, size_t warnings,
+				 struct error **err)
+{
+	for (; names && *names; names++) {
+		cap_value_t cap;
+
+		if (cap_from_name(*names, &cap) == 0 && cap <= 63)
+			p->capabilities[set] |= 1ull << cap;
+		else if (oci_warn(&p->warnings[warnings++],
+				  arena_printf(arena, "process.capabilities.%s: unknown capability %s",
+					       cap_set_names[set], *names), caps, err) < 0)
+			return -1;
+	}
+	return (ssize_t)warnings;
 }
 
 /*
@@ -100,6 +128,9 @@ static void oci_limit_ambient(struct oci_process *p)
 static int oci_parse_capabilities(const struct json *obj, struct arena *arena,
 				  struct oci_process *p, struct error **err)
 {
+	char **names[OCI_CAP_SETS] = { NULL };
+	ssize_t warnings = 0;
+	size_t most = 1;
 	struct json caps;
 	int r = json_object(obj, "capabilities", &caps, err);
 
@@ -107,22 +138,17 @@ static int oci_parse_capabilities(const struct json *obj, struct arena *arena,
 		return r;
 	p->has_capabilities = true;
 	for (int set = 0; set < OCI_CAP_SETS; set++) {
-		char **names = NULL;
-
-		if (json_strv(&caps, cap_set_names[set], arena, &names, err) < 0)
+		if (json_strv(&caps, cap_set_names[set], arena, &names[set], err) < 0)
 			return -1;
-		for (; names && *names; names++) {
-			cap_value_t cap;
-
-			if (cap_from_name(*names, &cap) < 0 || cap > 63)
-				log_warning("process.capabilities.%s: unknown capability %s",
-					    cap_set_names[set], *names);
-			else
-				p->capabilities[set] |= 1ull << cap;
-		}
+		for (char **n = names[set]; n && *n; n++)
+			most++;
 	}
-	oci_limit_ambient(p);
-	return 0;
+	p->warnings = arena_alloc(arena, most + 1, sizeof(*p->warnings));
+	if (!p->warnings)
+		return json_error(&caps, err, "out of memory");
+	for (int set = 0; warnings >= 0 && set < OCI_CAP_SETS; set++)
+		warnings = oci_parse_cap_set(&caps, set, names[set], arena, p, (size_t)warnings, err);
+	return warnings < 0 ? -1 : oci_limit_ambient(&caps, arena, p, &p->warnings[warnings], err);
 }
 
 static int oci_parse_user(const struct json *obj, struct arena *arena, struct oci_process *p,

@@ -41,7 +41,7 @@ static int oci_parse_memory(const struct json *obj, struct oci_resources *r, str
 	    json_i64(&mem, "swap", &r->memory_swap, err) < 0 ||
 	    json_bool(&mem, "disableOOMKiller", &no_oom_kill, err) < 0 ||
 	    json_bool(&mem, "useHierarchy", &ignored, err) < 0 ||
-	    json_bool(&mem, "checkBeforeUpdate", &ignored, err) < 0 ||
+	    json_bool(&mem, "checkBeforeUpdate", &r->memory_check_before_update, err) < 0 ||
 	    oci_parse_v1_only(&mem, v1_only, err) < 0)
 		return -1;
 	if (no_oom_kill)
@@ -77,6 +77,8 @@ static int oci_parse_cpu(const struct json *obj, struct arena *arena, struct oci
 	return oci_parse_v1_only(&cpu, v1_only, err);
 }
 
+static const char *const leaf_weight[] = { "leafWeight", NULL };
+
 static int oci_parse_throttles(const struct json *io, enum oci_throttle_kind kind,
 			       struct arena *arena, struct oci_resources *r, struct error **err)
 {
@@ -92,7 +94,8 @@ static int oci_parse_throttles(const struct json *io, enum oci_throttle_kind kin
 		if (json_expect_object(&item, err) < 0 ||
 		    json_u32(&item, "major", &t->items[i].major, err) < 0 ||
 		    json_u32(&item, "minor", &t->items[i].minor, err) < 0 ||
-		    json_u64(&item, key, &t->items[i].value, err) < 0)
+		    json_u64(&item, key, &t->items[i].value, err) < 0 ||
+		    (kind == OCI_THROTTLE_WEIGHT && oci_parse_v1_only(&item, leaf_weight, err) < 0))
 			return -1;
 		t->count++;
 	}
@@ -102,14 +105,13 @@ static int oci_parse_throttles(const struct json *io, enum oci_throttle_kind kin
 static int oci_parse_block_io(const struct json *obj, struct arena *arena,
 			      struct oci_resources *r, struct error **err)
 {
-	static const char *const v1_only[] = { "leafWeight", NULL };
 	struct json io;
 	int there = json_object(obj, "blockIO", &io, err);
 
 	if (there <= 0)
 		return there;
 	if (json_u32(&io, "weight", &r->blkio_weight, err) < 0 ||
-	    oci_parse_v1_only(&io, v1_only, err) < 0)
+	    oci_parse_v1_only(&io, leaf_weight, err) < 0)
 		return -1;
 	if (r->blkio_weight && (r->blkio_weight < 10 || r->blkio_weight > 1000))
 		return json_member_error(&io, "weight", err, "expected a number from 10 to 1000");
@@ -119,18 +121,46 @@ static int oci_parse_block_io(const struct json *obj, struct arena *arena,
 	return 0;
 }
 
-/*
- * hugepageLimits, rdma: the guest has neither huge page pools of the host nor RDMA devices.
- * network: net_cls and net_prio are cgroup v1.
- */
+/* A number and KB, MB or GB, as the kernel has it in the names of files: "64KB". */
+static bool oci_is_page_size(const char *text)
+{
+	const size_t digits = strspn(text, "0123456789");
+
+	return digits && *text != '0' && digits < 10 && text[digits] &&
+	       strchr("KMG", text[digits]) && !strcmp(text + digits + 1, "B");
+}
+
+static int oci_parse_hugepages(const struct json *obj, struct arena *arena,
+			       struct oci_resources *r, struct error **err)
+{
+	struct json array;
+	int there = oci_parse_list(obj, "hugepageLimits", arena, sizeof(*r->hugepages), &array,
+				   (void **)&r->hugepages, err);
+
+	for (size_t i = 0; there > 0 && i < json_len(&array); i++) {
+		const struct json item = json_at(&array, i);
+		struct oci_hugepage_limit *l = &r->hugepages[i];
+
+		if (json_expect_object(&item, err) < 0 ||
+		    json_string(&item, "pageSize", arena, &l->page_size, err) < 0 ||
+		    json_u64(&item, "limit", &l->limit, err) < 0)
+			return -1;
+		if (!l->page_size || !oci_is_page_size(l->page_size))
+			return json_member_error(&item, "pageSize", err,
+						 "expected a size such as 2MB or 1GB");
+		if (!json_has(&item, "limit"))
+			return json_member_error(&item, "limit", err, "missing");
+		r->num_hugepages++;
+	}
+	return there < 0 ? -1 : 0;
+}
+
+/* rdma: the guest has no such devices. network: net_cls and net_prio are cgroup v1. */
 static int oci_parse_no_such_resource(const struct json *obj, struct error **err)
 {
 	struct json v;
-	int r = json_array(obj, "hugepageLimits", &v, err);
+	int r = json_object(obj, "rdma", &v, err);
 
-	if (r < 0 || (r && json_len(&v)))
-		return r < 0 ? -1 : json_error(&v, err, "not supported for a microVM");
-	r = json_object(obj, "rdma", &v, err);
 	if (r < 0 || (r && v.value->u.object.len))
 		return r < 0 ? -1 : json_error(&v, err, "not supported for a microVM");
 	r = json_object(obj, "network", &v, err);
@@ -174,6 +204,7 @@ int oci_parse_resources(const struct json *obj, struct arena *arena, struct oci_
 	if (oci_parse_memory(obj, r, err) < 0 || oci_parse_cpu(obj, arena, r, err) < 0 ||
 	    oci_parse_block_io(obj, arena, r, err) < 0 ||
 	    oci_parse_device_rules(obj, arena, r, err) < 0 ||
+	    oci_parse_hugepages(obj, arena, r, err) < 0 ||
 	    oci_parse_no_such_resource(obj, err) < 0 ||
 	    oci_parse_pairs(obj, "unified", arena, &r->unified, &r->num_unified, err) < 0)
 		return -1;

@@ -118,6 +118,18 @@ static int oci_parse_mounts(const struct json *obj, struct oci_spec *spec, struc
 	return r < 0 ? -1 : 0;
 }
 
+/* Kernel, hypervisor and image of a virtual machine: no configuration names those here. */
+static int oci_parse_no_vm(const struct json *obj, struct error **err)
+{
+	struct json vm;
+	int r = json_object(obj, "vm", &vm, err);
+
+	if (r < 0 || (r && vm.value->u.object.len))
+		return r < 0 ? -1 : json_error(&vm, err, "not supported: the host's configuration "
+					       "says what the microVM is made of");
+	return 0;
+}
+
 static int oci_parse_root_object(const struct json *obj, struct oci_spec *spec, struct error **err)
 {
 	struct json part;
@@ -126,6 +138,7 @@ static int oci_parse_root_object(const struct json *obj, struct oci_spec *spec, 
 	if (json_string(obj, "ociVersion", &spec->arena, &spec->version, err) < 0 ||
 	    json_string(obj, "hostname", &spec->arena, &spec->hostname, err) < 0 ||
 	    json_string(obj, "domainname", &spec->arena, &spec->domainname, err) < 0 ||
+	    oci_parse_no_vm(obj, err) < 0 ||
 	    oci_parse_root(obj, spec, err) < 0 || oci_parse_mounts(obj, spec, err) < 0 ||
 	    oci_parse_pairs(obj, "annotations", &spec->arena, &spec->annotations,
 			    &spec->num_annotations, err) < 0)

@@ -79,6 +79,7 @@ struct oci_process {
 	uint32_t io_priority; /* as ioprio_set(2) takes it: class and level */
 	char *apparmor_profile;
 	char *selinux_label;
+	char **warnings; /* sentences for whoever makes it, NULL-terminated; NULL: none */
 };
 
 struct oci_mount {
@@ -154,10 +155,17 @@ struct oci_throttles {
 	size_t count;
 };
 
+/** struct oci_hugepage_limit - most bytes in huge pages of one size, "2MB" */
+struct oci_hugepage_limit {
+	char *page_size;
+	uint64_t limit;
+};
+
 /** struct oci_resources - linux.resources; limits are -1 for "unlimited" */
 struct oci_resources {
 	bool has_memory_limit, has_memory_reservation, has_memory_swap;
 	int64_t memory_limit, memory_reservation, memory_swap; /* bytes; swap counts memory too */
+	bool memory_check_before_update; /* a limit below what is in use is an error */
 	uint64_t cpu_shares; /* 0: absent, as everywhere in cpu */
 	int64_t cpu_quota;   /* µs per period */
 	uint64_t cpu_period, cpu_burst;
@@ -167,6 +175,8 @@ struct oci_resources {
 	int64_t pids_limit; /* 0: absent, -1: unlimited */
 	uint32_t blkio_weight;
 	struct oci_throttles throttle[OCI_THROTTLE_KINDS];
+	struct oci_hugepage_limit *hugepages;
+	size_t num_hugepages;
 	struct oci_pair *unified;
 	size_t num_unified;
 	bool all_devices; /* devices: the last rule allows everything, as for privileged containers */
@@ -227,6 +237,7 @@ struct oci_spec {
 	struct oci_pair *sysctls;
 	size_t num_sysctls;
 	char *rootfs_propagation;
+	char *mount_label;
 	char **masked_paths, **readonly_paths;
 };
 
@@ -237,7 +248,8 @@ struct oci_spec {
  * @spec:  must be zero; release it whatever the answer
  *
  * Types are strict; what is well-formed and cannot be honoured by a microVM is refused by
- * oci_spec_validate(), which this calls. Return: 0, or -1 with an error that names the field.
+ * oci_spec_validate(), which this calls. Nothing is logged: what is to be warned of is in
+ * process.warnings. Return: 0, or -1 with an error that names the field.
  */
 int oci_spec_load(int dirfd, const char *name, struct oci_spec *spec, struct error **err);
 

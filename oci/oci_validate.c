@@ -108,6 +108,15 @@ static int oci_validate_sysctls(const struct oci_spec *spec, struct error **err)
 	return 0;
 }
 
+/* `update` may have one alone, for the memory limit that is in force. */
+static int oci_validate_resources(const struct oci_resources *r, struct error **err)
+{
+	if (r->memory_swap > 0 && r->memory_limit <= 0)
+		return error_set(err, 0, "linux.resources.memory.swap: it counts memory and swap "
+				 "together, and there is no memory.limit");
+	return 0;
+}
+
 int oci_spec_validate(const struct oci_spec *spec, struct error **err)
 {
 	uint64_t propagation;
@@ -119,7 +128,8 @@ int oci_spec_validate(const struct oci_spec *spec, struct error **err)
 	    oci_validate_namespaces(spec, err) < 0 || oci_validate_mounts(spec, err) < 0 ||
 	    oci_validate_paths("linux.maskedPaths", spec->masked_paths, err) < 0 ||
 	    oci_validate_paths("linux.readonlyPaths", spec->readonly_paths, err) < 0 ||
-	    oci_validate_sysctls(spec, err) < 0)
+	    oci_validate_sysctls(spec, err) < 0 ||
+	    oci_validate_resources(&spec->resources, err) < 0)
 		return -1;
 	if (spec->rootfs_propagation && *spec->rootfs_propagation &&
 	    oci_mount_propagation(spec->rootfs_propagation, &propagation) < 0)

@@ -183,6 +183,12 @@ const char *cgroup_needed(const struct oci_resources *r)
 		return "cpu.quota";
 	if (r->cpu_shares)
 		return "cpu.shares";
+	if (r->cpu_burst)
+		return "cpu.burst";
+	if (r->has_cpu_idle && r->cpu_idle)
+		return "cpu.idle";
+	if (r->memory_swap > 0)
+		return "memory.swap";
 	if ((r->cpus && *r->cpus) || (r->mems && *r->mems))
 		return "cpu.cpus";
 	if (r->blkio_weight)

@@ -22,8 +22,8 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "oci/arena.h"
+#include "rootless.h"
 
-#define BUSCTL "/usr/bin/busctl"
 #define SCOPE_TIMEOUT_MS 10000
 #define BUSCTL_TEXT_MAX 512
 
@@ -41,11 +41,14 @@ static int scope_check_name(const char *name, struct error **err)
 int systemd_scope_parse(const char *wanted, const char *id, struct arena *arena,
 			struct systemd_scope *scope, struct error **err)
 {
+	/* An engine's user namespace has a root of its own, whose manager is still the user's. */
+	const bool user = !rootless_is_host_root();
+	const char *slice = user ? "user.slice" : "system.slice";
 	char *text, *prefix, *name;
 
+	scope->user = user;
 	if (!wanted || !*wanted)
-		text = arena_printf(arena, "%s:krun-gpu:%s", geteuid() ? "user.slice" : "system.slice",
-				    id);
+		text = arena_printf(arena, "%s:krun-gpu:%s", slice, id);
 	else
 		text = arena_strdup(arena, wanted);
 	if (!text)
@@ -57,7 +60,7 @@ int systemd_scope_parse(const char *wanted, const char *id, struct arena *arena,
 				 "--systemd-cgroup, not %s", wanted);
 	*prefix++ = 0;
 	*name++ = 0;
-	scope->slice = *text ? text : (char *)(geteuid() ? "user.slice" : "system.slice");
+	scope->slice = *text ? text : (char *)slice;
 	scope->unit = *prefix ? arena_printf(arena, "%s-%s.scope", prefix, name) :
 				arena_printf(arena, "%s.scope", name);
 	if (!scope->unit)
@@ -101,11 +104,12 @@ static int busctl_run(const char *const *argv, struct error **err)
 	return error_set(err, 0, "systemd does not make a scope: %s", text);
 }
 
-static int scope_start(const struct systemd_scope *scope, pid_t pid, struct error **err)
+int systemd_scope_start(const struct systemd_scope *scope, const char *busctl, pid_t pid,
+			struct error **err)
 {
 	char pid_text[16], description[300];
 	const char *argv[] = {
-		BUSCTL, geteuid() ? "--user" : "--system", "--quiet", "call",
+		busctl, scope->user ? "--user" : "--system", "--quiet", "call",
 		"org.freedesktop.systemd1", "/org/freedesktop/systemd1",
 		"org.freedesktop.systemd1.Manager", "StartTransientUnit", "ssa(sv)a(sa(sv))",
 		scope->unit, "fail", "6",
@@ -148,9 +152,8 @@ char *systemd_scope_create(const struct systemd_scope *scope, pid_t pid, struct 
 	const struct timespec pause = { 0, 2 * 1000 * 1000 };
 	char path[4096];
 
-	if (scope_start(scope, pid, err) < 0)
+	if (systemd_scope_start(scope, SYSTEMD_BUSCTL, pid, err) < 0)
 		return NULL;
-	/* The call answers when the job is queued. */
 	for (int waited = 0; waited < SCOPE_TIMEOUT_MS; waited += 2) {
 		const char *name = process_cgroup(pid, path, sizeof(path)) ? strrchr(path, '/') : NULL;
 

@@ -252,6 +252,8 @@ int cmd_exec(const struct app *app, int argc, char **argv, struct error **err)
 		return r;
 	if (container_open(app, o.id, &c, err) < 0)
 		return -1;
+	if (c.state.status == OCI_STATUS_PAUSED)
+		return error_set(err, 0, "container %s is paused: resume it first", o.id);
 	if (c.state.status != OCI_STATUS_RUNNING && c.state.status != OCI_STATUS_CREATED)
 		return error_set(err, 0, "container %s is not running", o.id);
 	if (container_load_spec(&c, err) < 0)

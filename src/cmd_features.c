@@ -53,7 +53,7 @@ static void features_linux(struct json_out *out)
 	json_out_bool(out, "v1", false);
 	json_out_bool(out, "v2", true);
 	json_out_bool(out, "systemd", true);
-	json_out_bool(out, "systemdUser", false);
+	json_out_bool(out, "systemdUser", true);
 	json_out_bool(out, "rdma", false);
 	json_out_close(out);
 	json_out_open(out, "seccomp");

@@ -79,7 +79,8 @@ static int run_foreground(const struct app *app, struct create_options *o, int *
 			close(steal_fd(&o->launch.terminal));
 		if (container_start(app, o->launch.id, err) == 0)
 			code = run_wait(app, o->launch.id, &relay, vmm, err);
-		container_delete(app, o->launch.id, true, code < 0 ? NULL : err);
+		if (!o->keep || code < 0)
+			container_delete(app, o->launch.id, true, code < 0 ? NULL : err);
 	}
 	relay_end(&relay);
 	return code;
@@ -90,6 +91,7 @@ int cmd_run(const struct app *app, int argc, char **argv, struct error **err)
 	static const struct command_option options[] = {
 		CREATE_OPTIONS,
 		{ "detach", 'd', NULL, "do not wait for the end of the container" },
+		{ "keep", 'k', NULL, "do not delete it when it has ended" },
 		{ 0 },
 	};
 	static const struct command cmd = {

@@ -118,6 +118,22 @@ static int container_signal_agent(struct container *c, int signo, bool all, stru
 			       signo == SIGKILL ? SIGKILL_TIMEOUT_MS : SIGNAL_TIMEOUT_MS, err);
 }
 
+/* What a VMM that ends, or has ended, answers, and the agent of one whose process has. */
+static bool container_is_over(const struct error *why)
+{
+	static const int codes[] = { ECONNREFUSED, ECONNRESET, ENOENT, EPIPE, ESRCH };
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++)
+		if (why->code == codes[i])
+			return true;
+	return false;
+}
+
+int container_not_running(const char *id, struct error **err)
+{
+	return error_set(err, ESRCH, "container not running: %s", id);
+}
+
 int container_kill(struct container *c, int signo, bool all, struct error **err)
 {
 	cleanup_error struct error *why = NULL;
@@ -127,7 +143,7 @@ int container_kill(struct container *c, int signo, bool all, struct error **err)
 	/* A machine whose virtual CPUs stand still cannot obey; SIGKILL does not wait for it. */
 	if (signo == SIGKILL && process_ref_end(&c->state.vmm, END_TIMEOUT_MS) == 0)
 		return 0;
-	return error_move(err, &why);
+	return container_is_over(why) ? container_not_running(c->id, err) : error_move(err, &why);
 }
 
 static void destroy_keep_first(struct error **first, struct error **why)

@@ -28,10 +28,14 @@ int container_refresh(struct container *c, struct error **err);
 /** container_run_hooks() - the hooks of @point, told the present state */
 int container_run_hooks(struct container *c, enum oci_hook_point point, struct error **err);
 
+/** container_not_running() - the error, in the words that engines look for, with ESRCH; answers -1 */
+int container_not_running(const char *id, struct error **err);
+
 /**
  * container_kill() - send a signal to the container's process, or to @all of its processes
  *
- * An agent that does not answer SIGKILL within 2 s loses its VMM. Return: 0 or -1.
+ * An agent that does not answer SIGKILL within 2 s loses its VMM. Return: 0, or -1, with
+ * container_not_running() for one that ends just now.
  */
 int container_kill(struct container *c, int signo, bool all, struct error **err);
 

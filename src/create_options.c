@@ -25,6 +25,9 @@ int create_option_set(void *data, int key, const char *value, struct error **err
 	case 'd':
 		o->detach = true;
 		return 0;
+	case 'k':
+		o->keep = true;
+		return 0;
 	case 256:
 		o->launch.console_socket = value;
 		return 0;

@@ -21,12 +21,13 @@
 struct create_options {
 	struct launch_options launch;
 	bool detach; /* run only */
+	bool keep;   /* likewise */
 };
 
 /** create_options_init() - the defaults */
 void create_options_init(struct create_options *o);
 
-/** create_option_set() - option_fn for CREATE_OPTIONS and run's --detach ('d') */
+/** create_option_set() - option_fn for CREATE_OPTIONS and run's --detach ('d') and --keep ('k') */
 int create_option_set(void *data, int key, const char *value, struct error **err);
 
 #endif

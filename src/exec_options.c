@@ -9,6 +9,7 @@
 
 #include "app.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "oci/oci_validate.h"
 
 enum { OPT_CONSOLE_SOCKET = 256, OPT_PID_FILE, OPT_CWD, OPT_PRESERVE_FDS, OPT_NO_NEW_PRIVS,
@@ -104,6 +105,24 @@ static int exec_option_set(void *data, int key, const char *value, struct error 
 	}
 }
 
+/* The file describes all of the process: what an option said beside it would be lost. */
+static int exec_check_process_file(const struct exec_options *o, struct error **err)
+{
+	const struct {
+		const char *name;
+		bool given;
+	} options[] = {
+		{ "cwd", o->cwd }, { "env", o->num_env }, { "user", o->user }, { "cap", o->num_caps },
+		{ "additional-gids", o->num_gids }, { "no-new-privs", o->no_new_privs },
+	};
+
+	for (size_t i = 0; o->process_file && i < sizeof(options) / sizeof(*options); i++)
+		if (options[i].given)
+			return error_set(err, 0, "exec: --process and --%s exclude each other",
+					 options[i].name);
+	return 0;
+}
+
 int exec_options_parse(struct exec_options *o, int argc, char **argv, struct error **err)
 {
 	static const struct command_option options[] = {
@@ -141,7 +160,7 @@ int exec_options_parse(struct exec_options *o, int argc, char **argv, struct err
 		return error_set(err, 0, "exec: a command or --process is needed");
 	if (o->process_file && *o->args)
 		return error_set(err, 0, "exec: --process and a command exclude each other");
-	return 1;
+	return exec_check_process_file(o, err) < 0 ? -1 : 1;
 }
 
 static int exec_set_user(const char *user, struct oci_process *p, struct error **err)
@@ -219,15 +238,39 @@ static int exec_add_gids(const struct exec_options *o, struct arena *arena, stru
 	return 0;
 }
 
+/*
+ * Engines copy the container's own labels into each process: the VMM has those, and what runs in the
+ * microVM with it. Others cannot be had.
+ */
+static int exec_check_label(const char *field, const char *label, const char *own,
+			    struct error **err)
+{
+	if (!label || !*label || (own && !strcmp(label, own)))
+		return 0;
+	return error_set(err, 0, "process.%s: %s is not the container's own, and the process runs in "
+			 "its microVM, whose kernel has no such labels", field, label);
+}
+
+static int exec_load_process(const struct exec_options *o, struct oci_spec *spec,
+			     struct oci_process *p, struct error **err)
+{
+	const struct oci_process *own = &spec->process;
+
+	if (oci_process_load(AT_FDCWD, o->process_file, &spec->arena, p, err) < 0 ||
+	    exec_check_label("apparmorProfile", p->apparmor_profile, own->apparmor_profile, err) < 0 ||
+	    exec_check_label("selinuxLabel", p->selinux_label, own->selinux_label, err) < 0)
+		return -1;
+	for (char **w = p->warnings; w && *w; w++)
+		log_warning("%s", *w);
+	p->terminal = p->terminal || o->tty;
+	return 0;
+}
+
 int exec_options_process(const struct exec_options *o, struct oci_spec *spec,
 			 struct oci_process *p, struct error **err)
 {
-	if (o->process_file) {
-		if (oci_process_load(AT_FDCWD, o->process_file, &spec->arena, p, err) < 0)
-			return -1;
-		p->terminal = p->terminal || o->tty;
-		return 0;
-	}
+	if (o->process_file)
+		return exec_load_process(o, spec, p, err);
 	*p = spec->process;
 	p->args = o->args;
 	p->terminal = o->tty;

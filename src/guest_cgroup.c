@@ -84,13 +84,20 @@ int guest_cgroup_access(int dirfd, const struct agent_pair *files, size_t count,
 	return read_answer(&msg, out, err);
 }
 
-uint64_t guest_cgroup_number(const struct guest_cgroup *c, const char *file, const char *key,
-			     uint64_t otherwise)
+const char *guest_cgroup_text(const struct guest_cgroup *c, const char *file)
 {
 	for (size_t i = 0; i < c->count; i++)
 		if (!strcmp(c->files[i].key, file))
-			return number_after(c->files[i].value, key, otherwise);
-	return otherwise;
+			return c->files[i].value;
+	return NULL;
+}
+
+uint64_t guest_cgroup_number(const struct guest_cgroup *c, const char *file, const char *key,
+			     uint64_t otherwise)
+{
+	const char *text = guest_cgroup_text(c, file);
+
+	return text ? number_after(text, key, otherwise) : otherwise;
 }
 
 void guest_cgroup_release(struct guest_cgroup *c)

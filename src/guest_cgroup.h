@@ -26,6 +26,9 @@ struct guest_cgroup {
 int guest_cgroup_access(int dirfd, const struct agent_pair *files, size_t count,
 			struct guest_cgroup *out, struct error **err);
 
+/** guest_cgroup_text() - a file that was read, borrowed; "" or NULL: the guest has none */
+const char *guest_cgroup_text(const struct guest_cgroup *c, const char *file);
+
 /**
  * guest_cgroup_number() - a number out of what was read
  * @key: word before the number, for files of several lines; NULL: the file is the number

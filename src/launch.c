@@ -142,6 +142,7 @@ static int prepare(struct launch *l, struct error **err)
 {
 	if (oci_id_check(l->opts->id, err) < 0 || load_bundle(l, err) < 0)
 		return -1;
+	launch_warn(l);
 	/* No microVM is booted for nothing. */
 	l->pause = launch_is_pause(&l->c.spec) || !l->c.spec.has_process;
 	if ((!l->pause && prepare_machine(l, err) < 0) || open_netns(l, err) < 0)

@@ -37,7 +37,11 @@ static_assert((int)AGENT_CLOCKS == (int)OCI_CLOCKS &&
 
 bool launch_guest_has_cgroup_file(const char *name)
 {
-	return !strncmp(name, "memory.", 7) || !strncmp(name, "pids.", 5);
+	/* The guest has no swap: its memory may go to the host's. */
+	if (!strncmp(name, "memory.swap.", 12) || !strncmp(name, "memory.zswap.", 13))
+		return false;
+	return !strncmp(name, "memory.", 7) || !strncmp(name, "pids.", 5) ||
+	       !strncmp(name, AGENT_CGROUP_HUGETLB, strlen(AGENT_CGROUP_HUGETLB));
 }
 
 static int guest_seccomp(const struct oci_seccomp *seccomp, struct arena *arena,
@@ -168,6 +172,22 @@ static char *guest_cpu_max(const struct oci_resources *r, struct arena *arena)
 		       arena_printf(arena, "max %llu", period);
 }
 
+/* Answers with how many there are now, or -1. */
+static ssize_t guest_hugepages(const struct oci_resources *r, struct arena *arena,
+			       struct agent_pair *files, size_t n, struct error **err)
+{
+	for (size_t i = 0; i < r->num_hugepages; i++) {
+		const struct oci_hugepage_limit *l = &r->hugepages[i];
+		char *file = arena_printf(arena, AGENT_CGROUP_HUGETLB "%s.max", l->page_size);
+		char *text = arena_printf(arena, "%llu", (unsigned long long)l->limit);
+
+		if (!file || !text)
+			return error_set(err, ENOMEM, "linux.resources.hugepageLimits");
+		files[n++] = (struct agent_pair){ file, text };
+	}
+	return (ssize_t)n;
+}
+
 int launch_guest_cgroup(const struct oci_resources *r, struct arena *arena,
 			struct agent_pair **files, size_t *num_files, struct error **err)
 {
@@ -181,8 +201,9 @@ int launch_guest_cgroup(const struct oci_resources *r, struct arena *arena,
 		{ "pids.max", r->pids_limit != 0, r->pids_limit },
 	};
 	const size_t count = sizeof(limits) / sizeof(*limits);
-	struct agent_pair *v = arena_alloc(arena, count + 1 + r->num_unified, sizeof(*v));
-	size_t n = 0;
+	struct agent_pair *v = arena_alloc(arena, count + 1 + r->num_hugepages + r->num_unified,
+					   sizeof(*v));
+	ssize_t n = 0;
 
 	if (!v)
 		return error_set(err, ENOMEM, "linux.resources");
@@ -204,11 +225,14 @@ int launch_guest_cgroup(const struct oci_resources *r, struct arena *arena,
 			return error_set(err, ENOMEM, "linux.resources.cpu");
 		v[n++] = (struct agent_pair){ (char *)AGENT_CGROUP_CPU_MAX, text };
 	}
+	n = guest_hugepages(r, arena, v, (size_t)n, err);
+	if (n < 0)
+		return -1;
 	for (size_t i = 0; i < r->num_unified; i++)
 		if (launch_guest_has_cgroup_file(r->unified[i].key))
 			v[n++] = (struct agent_pair){ r->unified[i].key, r->unified[i].value };
 	*files = v;
-	*num_files = n;
+	*num_files = (size_t)n;
 	return 0;
 }
 

@@ -40,6 +40,9 @@ struct launch {
 /** launch_spawn() - spawn with what all helpers have in common, and remember the process */
 int launch_spawn(struct launch *l, struct spawn *s, struct process_ref *ref, struct error **err);
 
+/** launch_warn() - log what the container goes without; once for each container */
+void launch_warn(const struct launch *l);
+
 /** launch_vmm_open() - open what the VMM needs: KVM, guest kernel, agent */
 int launch_vmm_open(struct launch *l, struct error **err);
 

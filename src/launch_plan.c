@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
@@ -17,6 +18,7 @@
 #include "base/log.h"
 #include "oci/arena.h"
 #include "oci/oci_spec.h"
+#include "socket_type.h"
 
 #define DRM_MAJOR 226
 #define DRM_RENDER_MINOR 128
@@ -118,8 +120,10 @@ static int plan_device(struct launch_plan *plan, const struct oci_device *d, con
 		plan_gpu_device(plan, d, host);
 		return 1;
 	}
-	if (d->type == 'c' && plan_is_nvidia_helper(host))
+	if (d->type == 'c' && plan_is_nvidia_helper(host)) {
+		plan->gpu_helper = host;
 		return 1;
+	}
 	if (!plan_guest_has(d->type, d->major, d->minor) && plan_host_has(d))
 		return 0;
 	if (!plan_device_is_known(plan, d->path))
@@ -189,6 +193,17 @@ static int plan_export(struct launch_plan *plan, const struct oci_mount_plan *m,
 	return out->source ? 0 : error_set(err, ENOMEM, "mounts");
 }
 
+static int plan_check_socket(size_t index, const char *path, struct error **err)
+{
+	const int type = socket_type(path);
+
+	if (type != SOCK_DGRAM && type != SOCK_SEQPACKET)
+		return 0;
+	return error_set(err, 0, "mounts[%zu].source: %s is a socket of %s, and only stream sockets "
+			 "can be reached from a microVM", index, path,
+			 type == SOCK_DGRAM ? "datagrams" : "sequenced packets");
+}
+
 /* A unix socket of the host's: the agent listens in its stead, and the worker connects to it. */
 static int plan_socket(struct launch_plan *plan, const struct oci_mount_plan *m, size_t index,
 		       const char *path, const struct stat *st, struct arena *arena,
@@ -199,6 +214,8 @@ static int plan_socket(struct launch_plan *plan, const struct oci_mount_plan *m,
 	if (plan->num_sockets == CONNECT_SOCKETS_MAX)
 		return error_set(err, 0, "mounts[%zu].source: more than %d sockets of the host's",
 				 index, CONNECT_SOCKETS_MAX);
+	if (plan_check_socket(index, path, err) < 0)
+		return -1;
 	out = plan_mount(plan, m);
 	out->kind = AGENT_MOUNT_SOCKET;
 	out->type = (char *)"socket";
@@ -322,6 +339,9 @@ int launch_plan(const struct oci_spec *spec, const char *bundle, struct arena *a
 	/* By annotation alone: hosts with neither /dev/dri nor a CDI specification. */
 	if (!plan->gpu && oci_spec_annotation(spec, "krun-gpu.device"))
 		plan_guest_gpu(plan, true, 0666, 0, 0);
+	if (plan->gpu_helper && !plan->gpu && !spec->resources.all_devices)
+		return error_set(err, 0, "%s is of no use without a GPU: give the container "
+				 "/dev/nvidia0, or another one's node, as well", plan->gpu_helper);
 	plan_default_devices(plan);
 	return 0;
 }

@@ -35,6 +35,7 @@ struct launch_plan {
 	struct launch_gpu_node *gpu_nodes;
 	size_t num_gpu_nodes;
 	bool gpu; /* the container has one: by a node, or by annotation alone */
+	const char *gpu_helper; /* a node of a GPU's driver that is no GPU; NULL: none */
 	const char **sockets; /* paths of the host's unix sockets that are mounted */
 	size_t num_sockets;
 };
@@ -48,6 +49,9 @@ struct launch_plan {
  * host's is refused, but skipped for privileged containers, which are given every device there is
  * without asking for any. A node of a device that the host has not either is made as it is. A bind
  * mount of a device node is a device too, as engines without root make them.
+ *
+ * NVIDIA's nodes for computing are stood for by the GPU's, and refused alone. A unix socket that is
+ * mounted is connected through to; one of datagrams or sequenced packets is refused.
  *
  * /dev/shm, when it is a tmpfs that the engine made for this container alone, becomes a tmpfs of
  * the same size in the guest: shared memory is no matter for a file server.

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "rootless.h"
 
 static const struct {
 	const char *name;
@@ -96,7 +97,7 @@ static void show_help(void)
 	     "  --debug                the same as --log-level=debug\n"
 	     "  --cgroup-manager=NAME  cgroupfs, systemd or disabled\n"
 	     "  --systemd-cgroup       the same as --cgroup-manager=systemd\n"
-	     "  --rootless=BOOL        accepted; whether it is so is found out\n"
+	     "  --rootless=BOOL        true, false or auto; whether it is so is found out\n"
 	     "  --version, --help\n\n"
 	     "krun-gpu COMMAND --help shows the options of a command.");
 }
@@ -137,6 +138,26 @@ static int set_log_level(struct app *app, const char *name, struct error **err)
 	return 0;
 }
 
+/* crun's prefixes. */
+static int set_log(struct app *app, const char *value, struct error **err)
+{
+	static const char *const others[] = { "journald:", "syslog:" };
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		if (!strncmp(value, others[i], strlen(others[i])))
+			return error_set(err, 0, "--log: expected a file, not %s", value);
+	app->log_path = !strncmp(value, "file:", 5) ? value + 5 : value;
+	return 0;
+}
+
+/* Whether it is so is found out; but what is no answer to the question is a mistake. */
+static int check_rootless(const char *value, struct error **err)
+{
+	if (!strcmp(value, "true") || !strcmp(value, "false") || !strcmp(value, "auto"))
+		return 0;
+	return error_set(err, 0, "--rootless: expected true, false or auto, not %s", value);
+}
+
 static int set_global_option(struct app *app, int key, const char *value, struct error **err)
 {
 	switch (key) {
@@ -145,9 +166,7 @@ static int set_global_option(struct app *app, int key, const char *value, struct
 		return *value == '/' ? 0 : error_set(err, 0, "--root: expected an absolute path, "
 						     "not %s", value);
 	case OPT_LOG:
-		/* crun's prefixes; only files are left once they are gone */
-		app->log_path = !strncmp(value, "file:", 5) ? value + 5 : value;
-		return 0;
+		return set_log(app, value, err);
 	case OPT_LOG_FORMAT:
 		return set_log_format(app, value, err);
 	case OPT_LOG_LEVEL:
@@ -161,7 +180,7 @@ static int set_global_option(struct app *app, int key, const char *value, struct
 		app->cgroup_manager = CGROUP_MANAGER_SYSTEMD;
 		return 0;
 	case OPT_ROOTLESS:
-		return 0;
+		return check_rootless(value, err);
 	default:
 		return error_set(err, 0, "unknown option");
 	}
@@ -190,19 +209,6 @@ static int parse_global_options(struct app *app, int argc, char **argv, struct e
 	return error_set(err, 0, "no command was given: krun-gpu --help lists them");
 }
 
-/* Root of a user namespace of an engine's is no root of the host's. */
-static bool is_host_root(void)
-{
-	cleanup_close int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
-	unsigned int inside = 1, outside = 1, count = 0;
-	char map[256] = "";
-
-	if (fd < 0 || read(fd, map, sizeof(map) - 1) <= 0)
-		return !geteuid();
-	return !geteuid() && sscanf(map, "%u %u %u", &inside, &outside, &count) == 3 && !inside &&
-	       !outside && count == UINT32_MAX;
-}
-
 /* Root keeps its state in /run; others where their session does. */
 static int choose_root(struct app *app, char *buf, size_t size, struct error **err)
 {
@@ -211,7 +217,7 @@ static int choose_root(struct app *app, char *buf, size_t size, struct error **e
 	if (app->root)
 		return 0;
 	app->root = buf;
-	if (is_host_root() || (!geteuid() && !runtime_dir)) {
+	if (rootless_is_host_root() || (!geteuid() && !runtime_dir)) {
 		snprintf(buf, size, "/run/krun-gpu");
 		return 0;
 	}

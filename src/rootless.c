@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/capability.h>
@@ -16,6 +17,18 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "oci/oci_spec.h"
+
+bool rootless_is_host_root(void)
+{
+	cleanup_close int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
+	unsigned int inside = 1, outside = 1, count = 0;
+	char map[256] = "";
+
+	if (fd < 0 || read(fd, map, sizeof(map) - 1) <= 0)
+		return !geteuid();
+	return !geteuid() && sscanf(map, "%u %u %u", &inside, &outside, &count) == 3 && !inside &&
+	       !outside && count == UINT32_MAX;
+}
 
 static bool has_admin(void)
 {

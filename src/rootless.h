@@ -2,8 +2,13 @@
 #ifndef ROOTLESS_H
 #define ROOTLESS_H
 
+#include <stdbool.h>
+
 struct error;
 struct oci_spec;
+
+/** rootless_is_host_root() - root, and not that of a user namespace such as an engine makes */
+bool rootless_is_host_root(void);
 
 /**
  * rootless_enter() - for a caller without CAP_SYS_ADMIN: a user namespace in which there is one

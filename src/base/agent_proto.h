@@ -251,6 +251,9 @@ struct agent_container {
 /* Kept by the host's cgroup as well: a guest kernel that has no such file goes without. */
 #define AGENT_CGROUP_CPU_MAX "cpu.max"
 
+/* Limits of huge pages begin so; a guest kernel without pages of a size holds to a limit of 0. */
+#define AGENT_CGROUP_HUGETLB "hugetlb."
+
 struct wire_writer;
 struct wire_reader;
 

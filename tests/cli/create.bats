@@ -82,6 +82,24 @@ load common
 		krun create --preserve-fds 1 --bundle "$bundle" c1
 }
 
+@test "what is asked for in vain is said once, and only when the container is made" {
+	config 's/"bounding": \[/& "CAP_NO_SUCH",/; s/"namespaces"/"mountLabel": "a:b:c", &/
+		s/{ "destination": "\/proc"/{ "destination": "\/x", "type": "bind", "source": "\/no\/such" }, &/'
+	NOTIFY_SOCKET=/n LISTEN_FDS=2 run krun run --bundle "$bundle" c1
+	echo "$output"
+	[ "$status" -ne 0 ]
+	for sentence in "process.capabilities.bounding: unknown capability CAP_NO_SUCH" \
+		"NOTIFY_SOCKET is set and not passed on" "LISTEN_FDS is set and not passed on"; do
+		[ "$(grep -c "warning: $sentence" <<< "$output")" -eq 1 ]
+	done
+	[ -e /sys/fs/selinux/enforce ] || [[ "$output" == *"warning: linux.mountLabel: "* ]]
+	remember stopped
+	cp "$bundle/config.json" "$state/c1/config.json"
+	sed -i 's/"bounding": \[/& "CAP_NO_SUCH",/' "$state/c1/config.json"
+	[ -z "$(NOTIFY_SOCKET=/n krun state c1 2>&1 >/dev/null)" ]
+	[ -z "$(NOTIFY_SOCKET=/n krun delete c1 2>&1)" ]
+}
+
 @test "a mount whose source is not there" {
 	config 's/{ "destination": "\/proc"/{ "destination": "\/x", "type": "bind", "source": "\/no\/such" }, &/'
 	create_fails "mounts[0].source: /no/such: No such file or directory"

@@ -50,6 +50,12 @@ load common
 	fails "--log-format: expected" krun --log-format=xml list
 	fails "--log-level: expected" krun --log-level=loud list
 	fails "cannot open the log" krun --log=/nonexistent/log list
+	fails "--log: expected a file, not journald:x" krun --log=journald:x list
+	fails "--log: expected a file, not syslog:x" krun --log=syslog:x list
+	fails "--rootless: expected true, false or auto, not maybe" krun --rootless=maybe list
+	for answer in true false auto; do
+		krun --rootless=$answer list
+	done
 }
 
 @test "the log is JSON when asked for, and errors are also shown" {
@@ -83,6 +89,7 @@ assert "mount" in f["linux"]["namespaces"] and "user" in f["linux"]["namespaces"
 assert "CAP_CHOWN" in f["linux"]["capabilities"]
 assert "SCMP_ACT_ERRNO" in f["linux"]["seccomp"]["actions"]
 assert f["linux"]["cgroup"]["v2"] is True and f["linux"]["cgroup"]["v1"] is False
+assert f["linux"]["cgroup"]["systemd"] is True and f["linux"]["cgroup"]["systemdUser"] is True
 '
 }
 
@@ -109,6 +116,10 @@ assert f["linux"]["cgroup"]["v2"] is True and f["linux"]["cgroup"]["v1"] is Fals
 }
 
 @test "exec refuses what the microVM has not, by name" {
+	for option in cwd=/ env=A=b user=1 cap=CAP_KILL additional-gids=1 no-new-privs; do
+		fails "--process and --${option%%=*} exclude each other" \
+			krun exec --process /f "--$option" c1
+	done
 	for option in apparmor process-label cgroup; do
 		fails "--$option: the process runs in the microVM" krun exec --$option=x c1 true
 	done

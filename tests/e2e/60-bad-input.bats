@@ -86,6 +86,17 @@ refused() {
 	[ "${lines[1]}" = running ]
 }
 
+@test "delete of one that was created and never started needs no --force" {
+	run host '
+		edit /root/bad ".process.args = [\"sleep\", \"1000\"]"
+		krun-gpu create -b /root/bad unused < /dev/null > /dev/null 2>&1
+		krun-gpu delete unused
+		cp /root/good.json /root/bad/config.json
+		same_as /root/before'
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
+}
+
 @test "start of one that runs, delete of one that runs" {
 	run host '
 		edit /root/bad ".process.args = [\"sleep\", \"1000\"]"

@@ -230,3 +230,74 @@ createContainer created own poststart running host poststop stopped host" ]
 	[ "$status" -eq 0 ]
 	[ "$output" = 0::/below ]
 }
+
+@test "update leaves alone what it was not asked for, and what it cannot do is named" {
+	run host '
+		new_bundle /tmp/conf sleep 1000
+		edit /tmp/conf ".linux.resources.memory = {limit: 268435456} |
+			.linux.resources.cpu = {quota: 50000, period: 100000} |
+			.linux.resources.hugepageLimits = [{pageSize: \"2MB\", limit: 0},
+				{pageSize: \"64KB\", limit: 0}]"
+		krun-gpu run -d -b /tmp/conf conf8 < /dev/null > /dev/null 2>&1
+		cg=/sys/fs/cgroup/conf8
+		inside() {
+			krun-gpu exec conf8 cat "/sys/fs/cgroup/$1" < /dev/null
+		}
+		inside hugetlb.2MB.max
+		krun-gpu update --memory 0 --memory-reservation 0 --memory-swap 0 conf8
+		inside memory.max
+		krun-gpu update --cpu-period 50000 conf8
+		cat $cg/cpu.max
+		inside cpu.max
+		krun-gpu update --cpu-quota 20000 conf8
+		cat $cg/cpu.max
+		inside cpu.max
+		krun-gpu update --memory-swap 300m conf8
+		cat $cg/memory.swap.max
+		krun-gpu update --memory-swap 200m conf8 2>&1 || true
+		echo "{\"memory\": {\"limit\": 4096, \"checkBeforeUpdate\": true}}" |
+			krun-gpu update -r - conf8 2>&1 || true
+		echo "{\"hugepageLimits\": [{\"pageSize\": \"64KB\", \"limit\": 65536}]}" |
+			krun-gpu update -r - conf8 2>&1 || true
+		krun-gpu update --memory -1 conf8
+		krun-gpu update --memory-swap 300m conf8 2>&1 || true
+		krun-gpu state conf8 | jq -r .status'
+	[ "$status" -eq 0 ]
+	[ "${lines[0]}" = 0 ]
+	[ "${lines[1]}" = 268435456 ]
+	[ "${lines[2]}, ${lines[3]}" = "50000 50000, 50000 50000" ]
+	[ "${lines[4]}, ${lines[5]}" = "20000 50000, 20000 50000" ]
+	[ "${lines[6]}" = $((44 << 20)) ]
+	[[ ${lines[7]} == *"memory.swap: is below memory.limit, which is 268435456" ]]
+	[[ ${lines[8]} == *"memory.limit: 4096 is less than the container uses, "*checkBeforeUpdate* ]]
+	[[ ${lines[9]} == *"hugepageLimits: the guest kernel has no hugetlb.64KB.max" ]]
+	[[ ${lines[10]} == *"memory.swap: "*"has no memory.limit" ]]
+	[ "${lines[11]}" = running ]
+}
+
+@test "exec into a paused container says that it is paused" {
+	run host '
+		new_bundle /tmp/conf sleep 1000
+		krun-gpu run -d -b /tmp/conf conf9 < /dev/null > /dev/null 2>&1
+		krun-gpu pause conf9
+		krun-gpu exec conf9 true < /dev/null 2>&1 || true
+		krun-gpu resume conf9
+		krun-gpu exec conf9 echo executed < /dev/null'
+	[ "$status" -eq 0 ]
+	[[ ${lines[0]} == *"container conf9 is paused: resume it first" ]]
+	[ "${lines[1]}" = executed ]
+}
+
+@test "run --keep leaves a container that has stopped, and kill says that it does not run" {
+	run host '
+		new_bundle /tmp/conf sh -c "exit 7"
+		krun-gpu run --keep -b /tmp/conf conf10 < /dev/null || echo "code $?"
+		krun-gpu state conf10 | jq -r .status
+		krun-gpu kill conf10 KILL 2>&1 || true
+		krun-gpu delete conf10
+		krun-gpu list -q'
+	[ "$status" -eq 0 ]
+	[ "${lines[0]} ${lines[1]}" = "code 7 stopped" ]
+	[[ ${lines[2]} == *"container not running: conf10: No such process" ]]
+	[ "${#lines[@]}" -eq 3 ]
+}

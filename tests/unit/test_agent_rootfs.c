@@ -218,6 +218,32 @@ static void cgroup_file_unknown(void **state)
 			   "No such file or directory");
 }
 
+/* Engines send a limit of 0 for each size that they know; the harness has no such controller. */
+static void huge_pages_of_unknown_size(void **state)
+{
+	struct harness *h = *state;
+	struct agent_pair limit = { (char *)"hugetlb.7MB.max", (char *)"0" };
+	struct agent_container *c = harness_sh_spec("echo fine");
+
+	NEED(h);
+	c->cgroup = &limit;
+	c->num_cgroup = 1;
+	harness_expect_output(h, c, "fine\n");
+}
+
+static void huge_pages_of_unknown_size_limited(void **state)
+{
+	struct harness *h = *state;
+	struct agent_pair limit = { (char *)"hugetlb.7MB.max", (char *)"7340032" };
+	struct agent_container *c = harness_sh_spec("true");
+
+	NEED(h);
+	c->cgroup = &limit;
+	c->num_cgroup = 1;
+	harness_expect_refused(h, c, "linux.resources.hugepageLimits: the guest kernel has no "
+			   "hugetlb.7MB.max");
+}
+
 /* Without namespaces of its own a process shares the guest's, and only the guest's. */
 static void no_namespaces(void **state)
 {
@@ -244,6 +270,7 @@ int main(void)
 		TEST(cgroup),
 		TEST(cgroup_access),
 		TEST(cgroup_file_unknown),
+		TEST(huge_pages_of_unknown_size), TEST(huge_pages_of_unknown_size_limited),
 		TEST(no_namespaces),
 	};
 

@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -254,6 +256,86 @@ static void fifos_are_refused(void **state)
 	unlink(path);
 }
 
+static void only_stream_sockets_are_reached(void **state)
+{
+	static const struct {
+		int type;
+		const char *why; /* NULL: connected through to */
+	} cases[] = {
+		{ SOCK_STREAM, NULL },
+		{ SOCK_DGRAM, "is a socket of datagrams" },
+		{ SOCK_SEQPACKET, "is a socket of sequenced packets" },
+	};
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	cleanup_arena struct arena a = { NULL };
+	char path[] = "/tmp/krun-gpu-sock-XXXXXX";
+	struct launch_plan plan;
+
+	(void)state;
+	close(mkstemp(path));
+	strcpy(addr.sun_path, path);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		cleanup_close int sock = socket(AF_UNIX, cases[i].type | SOCK_NONBLOCK, 0);
+		cleanup_error struct error *err = NULL;
+
+		unlink(path);
+		assert_int_equal(bind(sock, (struct sockaddr *)&addr, sizeof(addr)), 0);
+		if (cases[i].type != SOCK_DGRAM)
+			assert_int_equal(listen(sock, 1), 0);
+		assert_int_equal(plan_one_bind(&a, path, "/", &plan, &err), cases[i].why ? -1 : 0);
+		if (cases[i].why)
+			assert_non_null(strstr(error_msg(err), cases[i].why));
+		else
+			assert_int_equal(accept(sock, NULL, NULL), -1); /* it has heard nothing */
+	}
+	/* Nobody listens: somebody may yet. */
+	assert_int_equal(plan_one_bind(&a, path, "/", &plan, NULL), 0);
+	assert_int_equal(plan.num_sockets, 1);
+	unlink(path);
+}
+
+static void nodes_for_computing_need_a_gpu(void **state)
+{
+	struct oci_device d[] = { { 'c', (char *)"/dev/nvidia-uvm", 511, 0, 0666, 0, 0 },
+				  { 'c', (char *)"/dev/nvidia0", 195, 0, 0666, 0, 0 } };
+	struct oci_spec spec = { .devices = d, .num_devices = 2 };
+	cleanup_arena struct arena a = { NULL };
+	cleanup_error struct error *err = NULL;
+	struct launch_plan plan;
+
+	(void)state;
+	assert_int_equal(launch_plan(&spec, "/", &a, &plan, NULL), 0);
+	assert_true(plan.gpu);
+	spec.num_devices = 1;
+	assert_int_equal(launch_plan(&spec, "/", &a, &plan, &err), -1);
+	assert_non_null(strstr(error_msg(err), "/dev/nvidia-uvm is of no use without a GPU"));
+	spec.resources.all_devices = true;
+	assert_int_equal(launch_plan(&spec, "/", &a, &plan, NULL), 0);
+	assert_false(plan.gpu);
+}
+
+static void the_guest_keeps_huge_pages(void **state)
+{
+	struct oci_hugepage_limit limits[] = { { (char *)"2MB", 0 }, { (char *)"1GB", 1 << 30 } };
+	struct oci_pair unified[] = { { (char *)"memory.swap.max", (char *)"1" },
+				      { (char *)"hugetlb.2MB.max", (char *)"2097152" } };
+	const struct oci_resources r = { .hugepages = limits, .num_hugepages = 2,
+					 .unified = unified, .num_unified = 2 };
+	cleanup_arena struct arena a = { NULL };
+	struct agent_pair *files;
+	size_t count;
+
+	(void)state;
+	assert_int_equal(launch_guest_cgroup(&r, &a, &files, &count, NULL), 0);
+	assert_int_equal(count, 3);
+	assert_string_equal(files[0].key, "hugetlb.2MB.max");
+	assert_string_equal(files[0].value, "0");
+	assert_string_equal(files[1].key, "hugetlb.1GB.max");
+	assert_string_equal(files[1].value, "1073741824");
+	assert_string_equal(files[2].value, "2097152");
+	assert_null(cgroup_needed(&(struct oci_resources){ .hugepages = limits, .num_hugepages = 2 }));
+}
+
 static void the_guest_gets_its_half(void **state)
 {
 	cleanup_wire struct wire_writer w = { 0 };
@@ -426,6 +508,9 @@ int main(void)
 		cmocka_unit_test(bind_mounts_are_exported),
 		cmocka_unit_test(what_holds_for_a_tree_is_sent),
 		cmocka_unit_test(fifos_are_refused),
+		cmocka_unit_test(only_stream_sockets_are_reached),
+		cmocka_unit_test(nodes_for_computing_need_a_gpu),
+		cmocka_unit_test(the_guest_keeps_huge_pages),
 		cmocka_unit_test(the_guest_gets_its_half),
 		cmocka_unit_test(namespaces_of_the_microvm_are_named),
 		cmocka_unit_test(cgroup_paths_stay_inside),

@@ -150,10 +150,39 @@ static const struct {
 	{ WITH_LINUX("\"resources\":{\"memory\":{\"disableOOMKiller\":true}}"), "disableOOMKiller" },
 	{ WITH_LINUX("\"resources\":{\"cpu\":{\"realtimeRuntime\":5}}"), "realtimeRuntime" },
 	{ WITH_LINUX("\"resources\":{\"blockIO\":{\"weight\":5}}"), "blockIO.weight" },
+	{ WITH_LINUX("\"resources\":{\"memory\":{\"swap\":50}}"),
+	  "linux.resources.memory.swap: it counts memory and swap together, and there is no" },
+	{ WITH_LINUX("\"resources\":{\"memory\":{\"limit\":-1,\"swap\":50}}"),
+	  "linux.resources.memory.swap: it counts" },
+	{ WITH_LINUX("\"resources\":{\"memory\":{\"checkBeforeUpdate\":1}}"),
+	  "linux.resources.memory.checkBeforeUpdate: expected true or false" },
+	{ WITH_LINUX("\"resources\":{\"blockIO\":{\"weightDevice\":[{\"major\":8,\"minor\":0,"
+		     "\"weight\":50,\"leafWeight\":50}]}}"),
+	  "linux.resources.blockIO.weightDevice[0].leafWeight: cgroup v2 has no such limit" },
+	{ WITH_LINUX("\"resources\":{\"hugepageLimits\":{}}"),
+	  "linux.resources.hugepageLimits: expected an array" },
 	{ WITH_LINUX("\"resources\":{\"hugepageLimits\":[{}]}"), "hugepageLimits" },
+	{ WITH_LINUX("\"resources\":{\"hugepageLimits\":[{\"pageSize\":\"../2MB\",\"limit\":0}]}"),
+	  "linux.resources.hugepageLimits[0].pageSize" },
+	{ WITH_LINUX("\"resources\":{\"hugepageLimits\":[{\"pageSize\":\"2M\",\"limit\":0}]}"),
+	  "linux.resources.hugepageLimits[0].pageSize" },
+	{ WITH_LINUX("\"resources\":{\"hugepageLimits\":[{\"pageSize\":\"2MB\"}]}"),
+	  "linux.resources.hugepageLimits[0].limit: missing" },
+	{ WITH_LINUX("\"resources\":{\"hugepageLimits\":[{\"pageSize\":\"2MB\",\"limit\":-1}]}"),
+	  "linux.resources.hugepageLimits[0].limit: expected a whole number" },
+	{ WITH_LINUX("\"resources\":{\"rdma\":{\"mlx5_1\":{\"hcaHandles\":3}}}"),
+	  "linux.resources.rdma: not supported for a microVM" },
 	{ WITH_LINUX("\"resources\":{\"network\":{\"classID\":1}}"), "linux.resources.network" },
 	{ WITH_LINUX("\"resources\":{\"pids\":7}"), "linux.resources.pids: expected an object" },
-	{ WITH_LINUX("\"intelRdt\":{\"closID\":\"x\"}"), "linux.intelRdt" },
+	{ WITH_LINUX("\"intelRdt\":{\"closID\":\"x\"}"),
+	  "linux.intelRdt: not supported for a container in a microVM" },
+	{ WITH_LINUX("\"netDevices\":{\"eth0\":{\"name\":\"x\"}}"),
+	  "linux.netDevices: not supported for a container in a microVM" },
+	{ WITH_LINUX("\"memoryPolicy\":{\"mode\":\"MPOL_BIND\",\"nodes\":\"0\"}"),
+	  "linux.memoryPolicy: not supported for a container in a microVM" },
+	{ WITH_LINUX("\"mountLabel\":7"), "linux.mountLabel: expected a string" },
+	{ WITH("\"vm\":{\"kernel\":{\"path\":\"/k\"}}"), "vm: not supported: the host's" },
+	{ WITH("\"vm\":[]"), "vm: expected an object" },
 	{ WITH_LINUX("\"personality\":{\"domain\":\"BSD\"}"), "linux.personality.domain: unknown" },
 	{ WITH_LINUX("\"personality\":{\"domain\":\"LINUX\",\"flags\":[\"X\"]}"),
 	  "linux.personality.flags" },
@@ -244,7 +273,10 @@ static const char full[] =
 "    \"resources\": { \"memory\": { \"limit\": 1048576 }, \"pids\": { \"limit\": -1 },"
 "      \"devices\": [ { \"allow\": true, \"access\": \"rwm\" } ],"
 "      \"cpu\": { \"quota\": -1, \"shares\": 512, \"cpus\": \"0-1\" },"
+"      \"hugepageLimits\": [ { \"pageSize\": \"2MB\", \"limit\": 0 },"
+"                            { \"pageSize\": \"1GB\", \"limit\": 1073741824 } ],"
 "      \"unified\": { \"memory.high\": \"5\" } },"
+"    \"mountLabel\": \"a:b:c\","
 "    \"sysctl\": { \"net.ipv4.ip_forward\": \"1\" }, \"intelRdt\": {},"
 "    \"rootfsPropagation\": \"rslave\", \"maskedPaths\": [ \"/proc/kcore\" ] } }";
 
@@ -286,8 +318,32 @@ static void a_full_configuration_is_read(void **state)
 	assert_int_equal(s.resources.pids_limit, -1);
 	assert_true(s.resources.all_devices);
 	assert_string_equal(s.resources.cpus, "0-1");
+	assert_int_equal(s.resources.num_hugepages, 2);
+	assert_string_equal(s.resources.hugepages[0].page_size, "2MB");
+	assert_int_equal(s.resources.hugepages[1].limit, 1 << 30);
 	assert_string_equal(s.resources.unified[0].value, "5");
+	assert_string_equal(s.mount_label, "a:b:c");
 	assert_string_equal(s.masked_paths[0], "/proc/kcore");
+}
+
+/* A configuration is read by each command: whoever makes the container says what it goes without. */
+static void what_is_to_be_warned_of_is_kept(void **state)
+{
+	cleanup_spec struct oci_spec s = { 0 };
+	char log[] = "/tmp/krun-gpu-log-XXXXXX";
+	int fd = mkstemp(log);
+
+	(void)state;
+	log_init("test", fd, LOG_FORMAT_TEXT, LOG_LEVEL_DEBUG);
+	assert_int_equal(load(full, &s, NULL), 0);
+	assert_int_equal(lseek(fd, 0, SEEK_END), 0);
+	log_init("test", -1, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
+	close(fd);
+	unlink(log);
+	assert_string_equal(s.process.warnings[0],
+			    "process.capabilities.bounding: unknown capability CAP_NO_SUCH");
+	assert_non_null(strstr(s.process.warnings[1], "process.capabilities.ambient: what is not"));
+	assert_null(s.process.warnings[2]);
 }
 
 /* Whatever is cut off or flipped: an answer, and no fault (the sanitizers watch). */
@@ -357,6 +413,7 @@ int main(void)
 		cmocka_unit_test(deep_nesting_is_refused),
 		cmocka_unit_test(a_missing_file_is_named),
 		cmocka_unit_test(a_full_configuration_is_read),
+		cmocka_unit_test(what_is_to_be_warned_of_is_kept),
 		cmocka_unit_test(damaged_configurations_do_no_harm),
 		cmocka_unit_test(clocks_have_offsets),
 		cmocka_unit_test(relative_destinations_are_the_roots),
