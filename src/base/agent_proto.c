@@ -360,6 +360,7 @@ void agent_container_encode(struct wire_writer *w, const struct agent_container 
 	encode_hooks(w, c);
 	wire_put_str(w, c->state);
 	agent_interfaces_encode(w, c->interfaces, c->num_interfaces);
+	wire_put_u32(w, c->name_server);
 	agent_process_encode(w, &c->process);
 }
 
@@ -386,6 +387,7 @@ int agent_container_decode(struct wire_reader *r, struct agent_container *c)
 	decode_hooks(r, c);
 	c->state = wire_get_str(r);
 	c->interfaces = agent_interfaces_decode(r, &c->num_interfaces);
+	c->name_server = wire_get_u32(r);
 	if (!agent_process_decode(r, &c->process) && wire_done(r))
 		return 0;
 	agent_container_release(c);

@@ -21,6 +21,11 @@
  * namespace on the host would find nobody there. The host offers a port for it and says LOCAL; the
  * agent connects to that address in the guest, then to the port, or says LOCAL_FAILED.
  *
+ * Names: where the container's resolv.conf names an address of the loopback interface at which somebody
+ * answers in its network namespace on the host, the agent answers there in the guest. What it is asked
+ * it passes on as DNS, each question with a number of its choosing; DNS_IS brings the answer, if one
+ * comes. Both are datagrams that nobody looks into.
+ *
  * Streams: for each standard stream of a process the agent connects to the host's port
  * AGENT_PORT_STREAM(id, n). Half-closing the connection is end of file in that direction.
  *
@@ -48,6 +53,10 @@ enum { AGENT_STREAM_STDIN, AGENT_STREAM_STDOUT, AGENT_STREAM_STDERR, AGENT_STREA
 #define AGENT_PORT_LOCAL(slot) (0xe000u + (uint32_t)(slot))
 #define AGENT_LOCAL_CONNS_MAX 320
 
+/* The longest question about names, and the longest answer; the port that they are asked at. */
+#define AGENT_DNS_MAX 4096
+#define AGENT_DNS_PORT 53
+
 /* virtio-fs tag of the export, and what lies in its root. */
 #define AGENT_FS_TAG "krun-gpu"
 #define AGENT_FS_ROOTFS "rootfs" /* the bundle's rootfs */
@@ -74,6 +83,7 @@ enum agent_msg {
 	AGENT_PROC,	     /* u32 cookie, u32 enum agent_proc, u32 pid as the container sees it */
 	AGENT_LOCAL,	     /* u32 AGENT_PORT_LOCAL, u32 TCP port, bytes: an IPv4 or IPv6 address of the
 			      * container's, 4 or 16 in network byte order */
+	AGENT_DNS_IS,	     /* u32 cookie, bytes: 1 to AGENT_DNS_MAX, the answer to AGENT_DNS */
 	/* agent to host */
 	AGENT_HELLO = 64, /* u32 AGENT_PROTO_VERSION */
 	AGENT_READY,	  /* empty: the container is created */
@@ -89,6 +99,7 @@ enum agent_msg {
 			   * want of memory; whenever there are more */
 	AGENT_PROC_IS,	  /* u32 cookie, u32 errno or 0, string: the answer to AGENT_PROC */
 	AGENT_LOCAL_FAILED, /* u32 AGENT_PORT_LOCAL, u32 errno: it could not be connected */
+	AGENT_DNS,	  /* u32 cookie, bytes: 1 to AGENT_DNS_MAX, a question for the name server */
 };
 
 /* What is asked of the container's own /proc. */
@@ -245,6 +256,7 @@ struct agent_container {
 	char *state; /* what they read on standard input */
 	struct agent_interface *interfaces; /* but lo; the devices are there when this comes */
 	size_t num_interfaces;
+	uint32_t name_server; /* 127.x.y.z as a number: where names are answered; 0: nowhere */
 	struct agent_process process;
 };
 

@@ -66,6 +66,24 @@ int msg_send(int sock, uint32_t type, const void *payload, size_t len, const int
 	return sent == len ? 0 : msg_send_rest(sock, (const char *)payload + sent, len - sent);
 }
 
+int msg_send_now(int sock, uint32_t type, const void *payload, size_t len)
+{
+	struct msg_header hdr = { htole32(type), htole32((uint32_t)len) };
+	struct iovec iov[2] = { { &hdr, sizeof(hdr) }, { (void *)payload, len } };
+	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = len ? 2 : 1 };
+	ssize_t n;
+
+	if (len > MSG_NOW_MAX)
+		return -EMSGSIZE;
+	do {
+		n = sendmsg(sock, &mh, MSG_NOSIGNAL | MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	/* A torn message would make nonsense of all that follow. */
+	return (size_t)n == sizeof(hdr) + len ? 0 : -EIO;
+}
+
 /* Takes over every fd that came along, also the ones that are too many: those are closed. */
 static int msg_collect_fds(struct msghdr *mh, struct msg *msg)
 {

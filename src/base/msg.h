@@ -36,6 +36,17 @@ struct msg {
 /** msg_send() - send a whole message on a blocking socket; 0 or -errno (never SIGPIPE) */
 int msg_send(int sock, uint32_t type, const void *payload, size_t len, const int *fds, size_t nfds);
 
+/* What one buffer of a unix stream socket's holds, whose bytes are sent together or not at all. */
+#define MSG_NOW_MAX 8192
+
+/**
+ * msg_send_now() - send a whole message if that does not wait, blocking socket or not
+ * @len: at most MSG_NOW_MAX
+ *
+ * Return: 0; -EAGAIN when the peer does not read, and nothing was sent; another -errno.
+ */
+int msg_send_now(int sock, uint32_t type, const void *payload, size_t len);
+
 /**
  * msg_recv() - receive a whole message on a blocking socket
  *

@@ -81,7 +81,7 @@ enum vmm_fd {
 	/* /dev/vhost-net for every device, connected or not, in the same slots; absent without it. */
 	VMM_FD_VHOST,
 	VMM_FD_VHOST_LAST = VMM_FD_VHOST + VMM_NET_MAX * VMM_NET_QUEUES_MAX - 1,
-	VMM_FD_NET_WATCH,  /* where krun-gpu-net says what changed (enum vmm_net_msg) */
+	VMM_FD_NET_WATCH,  /* where krun-gpu-net says what changed, and is asked (enum vmm_net_msg) */
 	VMM_FD_NET_WORKER, /* instead of these: vhost-user socket of passt; it is vmm_config.net[0] */
 	VMM_FD_COUNT,
 };
@@ -107,6 +107,9 @@ enum vmm_net_msg {
 	VMM_NET_UNPLUG,	  /* u32 device */
 	VMM_NET_LOCAL,	  /* u32 TCP port, bytes: the address (4 or 16, in network byte order) to which
 			   * somebody in the namespace connected; fd: the connection */
+	VMM_NET_DNS_IS,	  /* as AGENT_DNS_IS */
+	/* and what the VMM says to it, which is the guest's: */
+	VMM_NET_DNS = 64, /* as AGENT_DNS */
 };
 
 struct vmm_config {

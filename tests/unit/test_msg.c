@@ -135,6 +135,32 @@ static void the_buffer_cuts_a_stream_into_messages(void **state)
 	msg_buffer_release(&mb);
 }
 
+/* Whole or not at all, and never waiting. */
+static void a_peer_that_does_not_read_is_told(void **state)
+{
+	static char large[MSG_NOW_MAX + 1];
+	size_t sent = 0;
+	int r;
+
+	(void)state;
+	assert_int_equal(msg_send_now(sock[0], 1, large, sizeof(large)), -EMSGSIZE);
+	while ((r = msg_send_now(sock[0], 5, large, MSG_NOW_MAX)) == 0)
+		sent++;
+	assert_int_equal(r, -EAGAIN);
+	assert_true(sent > 0);
+	for (size_t i = 0; i < sent; i++) {
+		cleanup_msg struct msg msg = { 0 };
+
+		assert_int_equal(msg_recv(sock[1], &msg), 1);
+		assert_int_equal(msg.type, 5);
+		assert_int_equal(msg.len, MSG_NOW_MAX);
+	}
+	assert_int_equal(msg_send_now(sock[0], 6, NULL, 0), 0);
+	close(sock[1]);
+	sock[1] = -1;
+	assert_int_equal(msg_send_now(sock[0], 6, NULL, 0), -EPIPE);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -146,6 +172,7 @@ int main(void)
 		TEST(an_absurd_length_is_refused),
 		TEST(a_dead_peer_is_an_error_not_a_signal),
 		TEST(the_buffer_cuts_a_stream_into_messages),
+		TEST(a_peer_that_does_not_read_is_told),
 	};
 
 	return cmocka_run_group_tests_name("msg", tests, NULL, NULL);

@@ -47,7 +47,7 @@ static const struct agent_container container = {
 	.hostname = S("h"), .domainname = S("d"), .namespaces = 0x20000, .readonly_root = true,
 	.boot_time = 12345, .mounts = mounts, .num_mounts = 2, .devices = devices,
 	.num_devices = 1, .masked_paths = masked, .sysctls = sysctls, .num_sysctls = 1,
-	.interfaces = interfaces, .num_interfaces = 2, .time_offsets = { { -7, 8 }, { 9, 0 } },
+	.interfaces = interfaces, .num_interfaces = 2, .name_server = 0x7f00000b, .time_offsets = { { -7, 8 }, { 9, 0 } },
 	.process = { .args = args, .env = env, .cwd = S("/"), .uid = 1000, .gid = 1001,
 		     .additional_gids = gids, .num_additional_gids = 2, .has_umask = true,
 		     .umask = 022, .has_capabilities = true, .capabilities = { 1, 2, 3, 4, 5 },
@@ -92,6 +92,7 @@ static void a_container_crosses(void **state)
 	assert_memory_equal(c.interfaces[0].neighbours, neighbours, sizeof(neighbours));
 	assert_string_equal(c.interfaces[0].sysctls[0].key, "net.ipv4.ip_forward");
 	assert_int_equal(c.interfaces[1].num_routes, 0);
+	assert_int_equal(c.name_server, 0x7f00000b);
 	assert_string_equal(c.process.args[2], "true");
 	assert_int_equal(c.process.additional_gids[1], 5);
 	assert_int_equal(c.process.capabilities[AGENT_CAP_AMBIENT], 5);
