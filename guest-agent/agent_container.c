@@ -193,7 +193,8 @@ static int container_create(struct container *c, const struct agent_container *s
 		return -1;
 	if (boot_set_clock(spec->boot_time, err) < 0 ||
 	    net_configure(spec->interfaces, spec->num_interfaces, true, err) < 0 ||
-	    net_spares_hide(&c->spares, err) < 0)
+	    net_spares_hide(&c->spares, err) < 0 ||
+	    names_serve(&c->names, spec->name_server, err) < 0)
 		return -1;
 	boot_pin_export(spec);
 	c->cgroup = cgroup_create(spec->cgroup, spec->num_cgroup, err);
@@ -367,12 +368,23 @@ static void obey_local(struct container *c, struct wire_reader *r)
 		local_connect(&c->local, host_port, port, address, len);
 }
 
+static void obey_dns_is(struct container *c, struct wire_reader *r)
+{
+	uint32_t cookie = wire_get_u32(r);
+	size_t len = 0;
+	const char *answer = wire_get_bytes(r, &len);
+
+	if (wire_done(r) && answer)
+		names_answer(&c->names, cookie, answer, len);
+}
+
 void container_init(struct container *c, struct agent_loop *loop, struct control *control)
 {
 	*c = (struct container){ .loop = loop, .control = control, .cgroup = -1,
 				 .mount_ns = -1, .proc = -1, .spares = { .netns = -1, .own = -1 },
 				 .sockets = { .loop = loop, .control = control },
 				 .local = { .loop = loop, .control = control },
+				 .names = { .loop = loop, .control = control, .source.fd = -1 },
 				 .oom = { .loop = loop, .control = control, .source.fd = -1 } };
 }
 
@@ -413,6 +425,9 @@ void container_message(struct container *c, const struct msg *msg)
 		break;
 	case AGENT_LOCAL:
 		obey_local(c, &r);
+		break;
+	case AGENT_DNS_IS:
+		obey_dns_is(c, &r);
 		break;
 	default:
 		control_send_log(c->control, LOG_LEVEL_WARNING, "message of an unknown type");

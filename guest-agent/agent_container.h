@@ -9,6 +9,7 @@
 #include "base/agent_proto.h"
 #include "guest-agent/agent_loop.h"
 #include "guest-agent/agent_local.h"
+#include "guest-agent/agent_names.h"
 #include "guest-agent/agent_net.h"
 #include "guest-agent/agent_oom.h"
 #include "guest-agent/agent_sockets.h"
@@ -38,6 +39,7 @@ struct container {
 	struct process *processes;
 	struct sockets sockets;
 	struct local local;
+	struct names names;
 	struct oom oom;
 	bool ended, told;
 	int status;

@@ -159,6 +159,15 @@ void control_send_local_failed(struct control *c, uint32_t port, uint32_t code)
 	control_send(c, AGENT_LOCAL_FAILED, &w);
 }
 
+void control_send_dns(struct control *c, uint32_t cookie, const void *question, size_t len)
+{
+	struct wire_writer w = { 0 };
+
+	wire_put_u32(&w, cookie);
+	wire_put_bytes(&w, question, len);
+	control_send(c, AGENT_DNS, &w);
+}
+
 void control_send_log(struct control *c, uint32_t level, const char *text)
 {
 	struct wire_writer w = { 0 };

@@ -45,6 +45,7 @@ void control_send_proc(struct control *c, uint32_t cookie, int code, const void 
 void control_send_oom(struct control *c, uint32_t kills);
 void control_send_connect(struct control *c, uint32_t connection, uint32_t socket);
 void control_send_local_failed(struct control *c, uint32_t port, uint32_t code);
+void control_send_dns(struct control *c, uint32_t cookie, const void *question, size_t len);
 /** control_send_log() - @level: enum log_level */
 void control_send_log(struct control *c, uint32_t level, const char *text);
 
