@@ -224,6 +224,18 @@ static bool agent_on_proc(struct agent_link *link, struct wire_reader *r)
 	return true;
 }
 
+static bool agent_on_dns(struct agent_link *link, struct wire_reader *r)
+{
+	const uint32_t cookie = wire_get_u32(r);
+	size_t len;
+	const char *question = wire_get_bytes(r, &len);
+
+	if (!question || !wire_done(r) || !len || len > AGENT_DNS_MAX)
+		return false;
+	link->ops->dns(link->data, cookie, question, len);
+	return true;
+}
+
 /* Who asked reads it; here it has to be what it says it is. */
 static bool agent_on_cgroup(struct agent_link *link, const struct msg *msg, struct wire_reader *r)
 {
@@ -272,6 +284,8 @@ static bool agent_on_message(struct agent_link *link, const struct msg *msg)
 		return agent_on_oom(link, &r);
 	case AGENT_PROC_IS:
 		return agent_on_proc(link, &r);
+	case AGENT_DNS:
+		return agent_on_dns(link, &r);
 	case AGENT_LOG:
 		return agent_on_log(link, &r);
 	default:

@@ -38,6 +38,8 @@ struct agent_link_ops {
 	void (*oom)(void *data, uint32_t kills);
 	/* PROC_IS: what the container's /proc holds, any bytes, or an errno */
 	void (*proc)(void *data, uint32_t cookie, int code, const char *text, size_t len);
+	/* DNS: a question about names, of 1 to AGENT_DNS_MAX bytes */
+	void (*dns)(void *data, uint32_t cookie, const char *question, size_t len);
 	/* The link ended: the agent went away or broke the protocol. Called once, nothing after it. */
 	void (*lost)(void *data, const char *why);
 };

@@ -234,6 +234,20 @@ static void container_on_local_failed(void *data, uint32_t host_port)
 	container_local_failed(data, host_port);
 }
 
+static void container_on_dns(void *data, uint32_t cookie, const char *question, size_t len)
+{
+	struct container *c = data;
+
+	if (c->dns && !c->over)
+		c->dns(c->dns_data, cookie, question, len);
+}
+
+void container_set_dns(struct container *c, container_dns_fn fn, void *data)
+{
+	c->dns = fn;
+	c->dns_data = data;
+}
+
 static void container_on_lost(void *data, const char *why)
 {
 	struct container *c = data;
@@ -255,6 +269,7 @@ static const struct agent_link_ops container_link_ops = {
 	.local_failed = container_on_local_failed,
 	.oom = container_on_oom,
 	.proc = container_on_proc,
+	.dns = container_on_dns,
 	.lost = container_on_lost,
 };
 

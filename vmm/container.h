@@ -69,6 +69,17 @@ int container_local_connect(struct container *c, int fd, uint32_t port, const vo
 			    size_t len);
 
 /**
+ * typedef container_dns_fn - who is asked about names
+ * @question: @len bytes, 1 to AGENT_DNS_MAX, of the guest's making, as @cookie is
+ *
+ * An answer goes to the agent as AGENT_DNS_IS. What cannot be asked now is dropped: who asked asks again.
+ */
+typedef void (*container_dns_fn)(void *data, uint32_t cookie, const char *question, size_t len);
+
+/** container_set_dns() - from now on; with NULL nobody is: questions are dropped, as at the beginning */
+void container_set_dns(struct container *c, container_dns_fn fn, void *data);
+
+/**
  * container_machine_failed() - the machine is about to end for a reason of its own
  *
  * Tells everyone who waits for an answer. host->failed is not called.

@@ -77,6 +77,8 @@ struct container {
 	struct container_socket sockets[AGENT_SOCKET_CONNS_MAX];
 	/* By slot: the connection, which is the vsock device's; -1: none. */
 	int locals[AGENT_LOCAL_CONNS_MAX];
+	container_dns_fn dns; /* NULL: nobody is asked about names */
+	void *dns_data;	      /* borrowed */
 	bool cgroup_asked;		  /* AGENT_CGROUP is sent and not answered */
 	struct control_conn *cgroup_conn; /* who waits for the answer; NULL: nobody any more */
 };

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Theory of operation: a message gives a network device a tap, or takes it away, and the guest agent is
- * told; or it brings a connection that began in the namespace and is meant for the guest. krun-gpu-net is one of ours and sees nothing of the guest's; its messages are
- * checked all the same. When it dies the network stays as it is.
+ * told; or it brings a connection that began in the namespace and is meant for the guest; or the answer
+ * to what the guest asked about names. That is all that krun-gpu-net sees of the guest's. It is one of
+ * ours, and its messages are checked all the same. Nothing here waits for it: a question that it has no
+ * room for is dropped. When it dies the network stays as it is.
  */
 #include "vmm/net_plugs.h"
 
@@ -50,6 +52,31 @@ static int plugs_local(struct net_plugs *np, struct msg *msg)
 	return 0;
 }
 
+/* The payload is the agent's as it is. An agent that does not read goes without its answers. */
+static int plugs_dns_is(struct net_plugs *np, const struct msg *msg)
+{
+	struct wire_reader r = WIRE_READER(msg->payload, msg->len);
+	size_t len = 0;
+
+	wire_get_u32(&r);
+	wire_get_bytes(&r, &len);
+	if (!wire_done(&r) || !len || len > AGENT_DNS_MAX || msg->nfds)
+		return -EPROTO;
+	container_tell_agent(np->container, AGENT_DNS_IS, msg->payload, msg->len);
+	return 0;
+}
+
+static void plugs_ask(void *data, uint32_t cookie, const char *question, size_t len)
+{
+	cleanup_wire struct wire_writer w = { 0 };
+	const struct net_plugs *np = data;
+
+	wire_put_u32(&w, cookie);
+	wire_put_bytes(&w, question, len);
+	if (!w.failed)
+		msg_send_now(np->sock, VMM_NET_DNS, w.data, w.len);
+}
+
 static int plugs_obey(struct net_plugs *np, struct msg *msg)
 {
 	struct wire_reader r = WIRE_READER(msg->payload, msg->len);
@@ -89,15 +116,20 @@ static void plugs_ready(void *data, uint32_t events)
 	int r = msg_recv(np->sock, &msg);
 
 	(void)events;
-	if (r > 0)
-		r = msg.type == VMM_NET_LOCAL ? plugs_local(np, &msg) : plugs_obey(np, &msg);
-	else if (r == 0)
+	if (r == 0)
 		r = -EPIPE;
+	else if (r > 0 && msg.type == VMM_NET_LOCAL)
+		r = plugs_local(np, &msg);
+	else if (r > 0 && msg.type == VMM_NET_DNS_IS)
+		r = plugs_dns_is(np, &msg);
+	else if (r > 0)
+		r = plugs_obey(np, &msg);
 	if (r >= 0)
 		return;
 	log_warning("the container's network is not followed any more: %s",
 		    r == -EPIPE ? "krun-gpu-net has ended" : strerror(-r));
 	event_loop_remove(np->loop, &np->src);
+	container_set_dns(np->container, NULL, NULL);
 }
 
 struct net_plugs *net_plugs_create(struct event_loop *loop, int sock, const struct vmm_config *cfg,
@@ -112,8 +144,10 @@ struct net_plugs *net_plugs_create(struct event_loop *loop, int sock, const stru
 					  .container = container };
 		r = event_loop_add(loop, &np->src, sock, EPOLLIN, plugs_ready, np);
 	}
-	if (r == 0)
+	if (r == 0) {
+		container_set_dns(container, plugs_ask, np);
 		return np;
+	}
 	error_set(err, -r, "cannot follow the container's network");
 	close(sock);
 	free(np);
@@ -124,6 +158,7 @@ void net_plugs_free(struct net_plugs *np)
 {
 	if (!np)
 		return;
+	container_set_dns(np->container, NULL, NULL);
 	event_loop_remove(np->loop, &np->src);
 	close(np->sock);
 	free(np);

@@ -2,7 +2,10 @@
 #ifndef VMM_NET_PLUGS_H
 #define VMM_NET_PLUGS_H
 
-/* What changes in the container's network while it runs, as krun-gpu-net sees it. */
+/*
+ * What changes in the container's network while it runs, as krun-gpu-net sees it; and who is asked about
+ * names in that namespace for the guest.
+ */
 
 struct container;
 struct error;

@@ -66,7 +66,8 @@ static const struct sandbox_rule rules[] = {
 	ALLOW("recvfrom", "sockets"),
 	ALLOW("recvmsg", "workers' and command lines' messages, with their fds"),
 	ALLOW("sendto", "sockets"),
-	ALLOW("sendmsg", "workers' and command lines' messages, with their fds"),
+	ALLOW("sendmsg", "workers' and command lines' messages, with their fds; the guest's questions about "
+	      "names"),
 	ALLOW("ppoll", "bounded waits for a worker's answer"),
 	ALLOW("shutdown", "half-close a stream"),
 	ALLOW("accept4", "command lines on the control socket"),

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Questions about names between the agent and krun-gpu-net: what the VMM passes on, and what it does not. */
+#include "container_fixture.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/agent_proto.h"
+#include "base/log.h"
+#include "base/wire.h"
+#include "tests/unit/fake_driver.h"
+#include "vmm/net_plugs.h"
+
+static struct virtio_device *const no_nets[VMM_NET_MAX];
+
+struct plugs {
+	struct fixture *f;
+	struct net_plugs *np;
+	int net; /* krun-gpu-net's end */
+};
+
+static int setup(void **state)
+{
+	struct plugs *p = calloc(1, sizeof(*p));
+	int pair[2];
+
+	p->f = fixture_new(-1);
+	log_init("test", -1, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	p->net = pair[1];
+	p->np = net_plugs_create(p->f->loop, pair[0], &p->f->cfg, no_nets, p->f->c, NULL);
+	assert_non_null(p->np);
+	*state = p;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct plugs *p = *state;
+	void *f = p->f;
+
+	net_plugs_free(p->np);
+	close(p->net);
+	fixture_teardown(&f);
+	free(p);
+	return 0;
+}
+
+static void put(struct wire_writer *w, uint32_t cookie, const void *text, size_t len)
+{
+	wire_put_u32(w, cookie);
+	wire_put_bytes(w, text, len);
+	assert_false(w->failed);
+}
+
+static void agent_asks(struct plugs *p, uint32_t cookie, const void *text, size_t len)
+{
+	struct wire_writer w = { 0 };
+
+	put(&w, cookie, text, len);
+	agent_say(p->f, AGENT_DNS, w.data, w.len);
+	wire_writer_release(&w);
+}
+
+static void net_says(struct plugs *p, uint32_t type, const void *payload, size_t len)
+{
+	assert_int_equal(msg_send(p->net, type, payload, len, NULL, 0), 0);
+	fake_loop_run(p->f->loop);
+}
+
+static void net_answers(struct plugs *p, uint32_t cookie, const void *text, size_t len)
+{
+	struct wire_writer w = { 0 };
+
+	put(&w, cookie, text, len);
+	net_says(p, VMM_NET_DNS_IS, w.data, w.len);
+	wire_writer_release(&w);
+}
+
+static void expect_text(struct plugs *p, int sock, uint32_t type, uint32_t cookie, const void *text,
+			size_t len)
+{
+	struct msg msg = expect_msg(p->f, sock, type);
+	struct wire_reader r = WIRE_READER(msg.payload, msg.len);
+	const char *got;
+	size_t size;
+
+	assert_int_equal(wire_get_u32(&r), cookie);
+	got = wire_get_bytes(&r, &size);
+	assert_true(wire_done(&r));
+	assert_int_equal(size, len);
+	assert_memory_equal(got, text, len);
+	msg_release(&msg);
+}
+
+static bool readable(int sock)
+{
+	struct pollfd pfd = { sock, POLLIN, 0 };
+
+	return poll(&pfd, 1, 0) > 0;
+}
+
+static void questions_and_answers_pass(void **state)
+{
+	static const char large[AGENT_DNS_MAX] = "large";
+	struct plugs *p = *state;
+
+	make_running(p->f);
+	agent_asks(p, 7, "a\0b", 3);
+	agent_asks(p, UINT32_MAX, large, sizeof(large));
+	expect_text(p, p->net, VMM_NET_DNS, 7, "a\0b", 3);
+	expect_text(p, p->net, VMM_NET_DNS, UINT32_MAX, large, sizeof(large));
+	net_answers(p, UINT32_MAX, large, sizeof(large));
+	net_answers(p, 7, "c", 1);
+	expect_text(p, p->f->agent, AGENT_DNS_IS, UINT32_MAX, large, sizeof(large));
+	expect_text(p, p->f->agent, AGENT_DNS_IS, 7, "c", 1);
+	assert_false(p->f->failed);
+}
+
+static void what_is_no_question_breaks_the_protocol(void **state)
+{
+	static const char large[AGENT_DNS_MAX + 1];
+	static const struct {
+		const char *payload;
+		size_t len;
+	} table[] = {
+		{ "", 0 }, { "\1\0\0\0", 4 }, { "\1\0\0\0\0\0\0\0", 8 }, { "\1\0\0\0\2\0\0\0x", 9 },
+		{ "\1\0\0\0\1\0\0\0xy", 10 },
+	};
+
+	for (size_t i = 0; i <= sizeof(table) / sizeof(*table); i++) {
+		struct plugs *p;
+
+		setup(state);
+		p = *state;
+		make_running(p->f);
+		log_init("test", -1, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
+		if (i < sizeof(table) / sizeof(*table))
+			agent_say(p->f, AGENT_DNS, table[i].payload, table[i].len);
+		else
+			agent_asks(p, 1, large, sizeof(large));
+		assert_true(p->f->failed);
+		assert_false(readable(p->net));
+		teardown(state);
+	}
+}
+
+/* The container lives on, and nobody is asked any more. */
+static void what_is_no_answer_ends_the_conversation(void **state)
+{
+	static const char large[AGENT_DNS_MAX + 1];
+	static const struct {
+		const char *payload;
+		size_t len;
+	} table[] = {
+		{ "", 0 }, { "\1\0\0\0", 4 }, { "\1\0\0\0\0\0\0\0", 8 }, { "\1\0\0\0\2\0\0\0x", 9 },
+		{ "\1\0\0\0\1\0\0\0xy", 10 },
+	};
+
+	for (size_t i = 0; i <= 1 + sizeof(table) / sizeof(*table); i++) {
+		struct plugs *p;
+
+		setup(state);
+		p = *state;
+		make_running(p->f);
+		log_init("test", -1, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
+		if (i < sizeof(table) / sizeof(*table)) {
+			net_says(p, VMM_NET_DNS_IS, table[i].payload, table[i].len);
+		} else if (i == sizeof(table) / sizeof(*table)) {
+			net_answers(p, 1, large, sizeof(large));
+		} else {
+			assert_int_equal(msg_send(p->net, VMM_NET_DNS_IS, "\1\0\0\0\1\0\0\0x", 9,
+						  &p->net, 1), 0);
+			fake_loop_run(p->f->loop);
+		}
+		assert_false(readable(p->f->agent));
+		agent_asks(p, 1, "question", 8);
+		assert_false(readable(p->net));
+		expect_state(p->f, VMM_STATE_RUNNING);
+		teardown(state);
+	}
+}
+
+static void a_full_socket_costs_a_question_and_nothing_else(void **state)
+{
+	static const char large[AGENT_DNS_MAX];
+	struct plugs *p = *state;
+	uint32_t asked = 1000, got = 0;
+
+	make_running(p->f);
+	for (uint32_t i = 0; i < asked; i++)
+		agent_asks(p, i, large, sizeof(large));
+	expect_state(p->f, VMM_STATE_RUNNING);
+	while (readable(p->net))
+		expect_text(p, p->net, VMM_NET_DNS, got++, large, sizeof(large));
+	assert_in_range(got, 1, asked - 1);
+	agent_asks(p, 5, "again", 5);
+	expect_text(p, p->net, VMM_NET_DNS, 5, "again", 5);
+}
+
+static void with_nobody_to_ask_questions_are_dropped(void **state)
+{
+	struct plugs *p = *state;
+
+	make_running(p->f);
+	shutdown(p->net, SHUT_RDWR);
+	fake_loop_run(p->f->loop);
+	agent_asks(p, 1, "question", 8);
+	expect_state(p->f, VMM_STATE_RUNNING);
+	net_plugs_free(p->np);
+	p->np = NULL;
+	agent_asks(p, 2, "question", 8);
+	expect_state(p->f, VMM_STATE_RUNNING);
+	assert_false(p->f->failed);
+}
+
+int main(void)
+{
+#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(questions_and_answers_pass),
+		cmocka_unit_test(what_is_no_question_breaks_the_protocol),
+		cmocka_unit_test(what_is_no_answer_ends_the_conversation),
+		TEST(a_full_socket_costs_a_question_and_nothing_else),
+		TEST(with_nobody_to_ask_questions_are_dropped),
+	};
+
+	return cmocka_run_group_tests_name("names in the VMM", tests, NULL, NULL);
+}
