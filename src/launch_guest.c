@@ -288,7 +288,7 @@ int launch_guest_encode(const struct oci_spec *spec, const struct launch_plan *p
 		.masked_paths = spec->masked_paths, .readonly_paths = spec->readonly_paths,
 		.state = (char *)state,
 		.interfaces = (struct agent_interface *)net->interfaces,
-		.num_interfaces = net->count,
+		.num_interfaces = net->count, .name_server = net->name_server,
 	};
 	char hostname[HOST_NAME_MAX + 1] = "";
 	struct timespec now;

@@ -19,8 +19,10 @@
 #include "base/log.h"
 #include "base/netlink.h"
 #include "launch_internal.h"
+#include "net_dns.h"
 #include "net_namespace.h"
 #include "net_redirect.h"
+#include "resolv_conf.h"
 #include "spawn.h"
 
 #define WATCH_PROGRAM LIBEXECDIR "/krun-gpu-net"
@@ -28,8 +30,28 @@
 #define QUEUES_ANNOTATION "krun-gpu.net-queues"
 #define VHOST_ANNOTATION "krun-gpu.vhost-net"
 #define VHOST_DEVICE "/dev/vhost-net"
+#define RESOLV_CONF "/etc/resolv.conf"
 /* Network devices that stand for no interface yet, where an engine may connect more. */
 #define SPARE_DEVICES 2
+
+/*
+ * The engine's own name server, where it listens on the loopback interface: the guest has another. Where
+ * nobody listens the address is the container's, which has a name server of its own. Hooks have written
+ * the file.
+ */
+static void find_name_server(struct launch *l)
+{
+	uint32_t address = 0;
+
+	for (size_t i = 0; i < l->plan.num_exports; i++) {
+		const struct oci_export_mount *m = &l->plan.exports[i];
+
+		if (m->path && !strcmp(m->plan.destination, RESOLV_CONF))
+			address = resolv_conf_read_loopback(m->path);
+	}
+	if (address && net_dns_is_served(address))
+		l->net.name_server = address;
+}
 
 /* In the container's network namespace. */
 static int connect_guest(void *data, struct error **err)
@@ -49,14 +71,16 @@ static int connect_guest(void *data, struct error **err)
 			return error_wrap(err, "interface %s", in->name);
 		net_device_mac((uint32_t)i, in->device_mac);
 	}
+	if (l->net.count)
+		find_name_server(l);
 	return 0;
 }
 
 /* An engine connects and disconnects networks while the container runs: krun-gpu-net follows. */
 static int spawn_watch(struct launch *l, int netns, struct error **err)
 {
-	char numbers[4 + VMM_NET_MAX][16];
-	const char *argv[6 + VMM_NET_MAX] = { WATCH_PROGRAM };
+	char numbers[5 + VMM_NET_MAX][16];
+	const char *argv[7 + VMM_NET_MAX] = { WATCH_PROGRAM };
 	cleanup_close int theirs = -1;
 	struct spawn s = { .argv = argv, .netns_fd = netns, .new_session = true };
 	int pair[2];
@@ -65,9 +89,10 @@ static int spawn_watch(struct launch *l, int netns, struct error **err)
 	snprintf(numbers[1], sizeof(numbers[1]), "%d", (int)l->app->log_level);
 	snprintf(numbers[2], sizeof(numbers[2]), "%zu", l->num_nets);
 	snprintf(numbers[3], sizeof(numbers[3]), "%u", l->net_queues);
+	snprintf(numbers[4], sizeof(numbers[4]), "%u", l->net.name_server);
 	for (size_t i = 0; i < l->net.count; i++)
-		snprintf(numbers[4 + i], sizeof(numbers[0]), "%d", l->net.ifindex[i]);
-	for (size_t i = 0; i < 4 + l->net.count; i++)
+		snprintf(numbers[5 + i], sizeof(numbers[0]), "%d", l->net.ifindex[i]);
+	for (size_t i = 0; i < 5 + l->net.count; i++)
 		argv[1 + i] = numbers[i];
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set(err, errno, "cannot make a socket pair");

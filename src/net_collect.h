@@ -5,6 +5,7 @@
 /* What a container engine has set up in a network namespace, as far as a guest can have it. */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/agent_net_proto.h"
 
@@ -16,6 +17,7 @@ struct net_found {
 	struct agent_interface interfaces[AGENT_INTERFACES_MAX]; /* owned, but for device_mac */
 	int ifindex[AGENT_INTERFACES_MAX];
 	size_t count;
+	uint32_t name_server; /* of create's: 127.x.y.z at which somebody answers there; 0: none */
 	bool veth;   /* out: one of them is a virtual Ethernet pair's, as engines make them */
 	bool joined; /* in: a guest is connected, by taps that are no interfaces of it */
 };

@@ -2,15 +2,15 @@
 /*
  * krun-gpu-net: follows what the container engine does to a container's network while it runs
  * (podman network connect and disconnect). Started by `create` in the container's network namespace
- * with a socket to the VMM as fd 3 and, as arguments, how many network devices the machine has and
- * the interfaces that the first of them stand for.
+ * with a socket to the VMM as fd 3 and, as arguments, how many network devices the machine has, where
+ * names are asked for, and the interfaces that the first of the devices stand for.
  *
  * Theory of operation: whenever the namespace has changed and been quiet for a moment, it is looked
  * at as a whole. An interface that is new gets a tap and a device of the guest's that stands for
- * none; one that is gone gives its device back; what was added to one is told. Nothing is ever read
- * from the guest. What connects in the namespace to an address of its own is handed to the guest, too
- * (net_local.h). The end of the socket is the end of the VMM: the redirects are removed, and the process
- * ends.
+ * none; one that is gone gives its device back; what was added to one is told. What connects in the
+ * namespace to an address of its own is handed to the guest, too (net_local.h). All that is read of the
+ * guest's is what it asks about names, where an engine answers that in the namespace (net_dns.h). The end
+ * of the socket is the end of the VMM: the redirects are removed, and the process ends.
  */
 #include <errno.h>
 #include <linux/capability.h>
@@ -25,6 +25,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/agent_net_proto.h"
@@ -38,6 +39,7 @@
 #include "base/vmm_proto.h"
 #include "base/wire.h"
 #include "net_collect.h"
+#include "net_dns.h"
 #include "net_local.h"
 #include "net_redirect.h"
 
@@ -55,11 +57,17 @@ struct watch {
 	struct netlink nl;     /* for requests */
 	struct netlink events; /* tells what changes */
 	struct net_local local;
+	struct net_dns dns;
 	struct device devices[VMM_NET_MAX];
 	size_t count;
 	size_t queues; /* of each device, and of its tap */
 	int warned; /* ifindex for which there was no device */
+	int64_t look_at; /* CLOCK_MONOTONIC, ms: when the namespace has been quiet; -1: it has not changed */
 };
+
+/* What is polled for, in this order. */
+enum { WAIT_VMM, WAIT_EVENTS, WAIT_LOCAL, WAIT_DNS = WAIT_LOCAL + NET_LOCAL_FAMILIES,
+       WAIT_MAX = WAIT_DNS + NET_DNS_MAX };
 
 static int watch_send(uint32_t type, uint32_t device, const void *described, size_t len,
 		      const int *taps, size_t queues)
@@ -188,32 +196,71 @@ static void drain(int fd)
 		;
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Until something has to be done without being told. */
+static int watch_timeout(const struct watch *w)
+{
+	const int dns = net_dns_timeout(&w->dns);
+	int64_t left;
+
+	if (w->look_at < 0)
+		return dns;
+	left = w->look_at - now_ms();
+	if (left < 0)
+		left = 0;
+	return dns >= 0 && dns < left ? dns : (int)left;
+}
+
+/* How the VMM ended does not matter; one that speaks nonsense has fallen to its guest. */
+static bool hear_vmm(struct watch *w)
+{
+	const int r = net_dns_receive(&w->dns, WATCH_FD);
+
+	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
+		log_warning("the VMM's questions about names: %s", strerror(-r));
+	return r == 0;
+}
+
+/* Answers before questions: these may take the places of those that wait. */
+static bool watch_turn(struct watch *w, const struct pollfd *pfd)
+{
+	net_dns_answer(&w->dns, pfd + WAIT_DNS, WATCH_FD);
+	if (pfd[WAIT_VMM].revents && !hear_vmm(w))
+		return false;
+	if (pfd[WAIT_EVENTS].revents) {
+		w->look_at = now_ms() + QUIET_MS;
+		drain(w->events.fd);
+	}
+	for (unsigned int i = 0; i < NET_LOCAL_FAMILIES; i++)
+		if (pfd[WAIT_LOCAL + i].revents)
+			net_local_accept(&w->local, i, WATCH_FD);
+	if (w->look_at >= 0 && w->look_at <= now_ms()) {
+		w->look_at = -1;
+		look(w);
+	}
+	return true;
+}
+
 static void watch_run(struct watch *w)
 {
-	struct pollfd pfd[2 + NET_LOCAL_FAMILIES] = { { WATCH_FD, 0, 0 }, { w->events.fd, POLLIN, 0 } };
+	struct pollfd pfd[WAIT_MAX] = { { WATCH_FD, POLLIN, 0 }, { w->events.fd, POLLIN, 0 } };
+	int n;
+
 	/* What happened between create and now. */
-	bool changed = true;
-
+	w->look_at = now_ms() + QUIET_MS;
 	for (unsigned int i = 0; i < NET_LOCAL_FAMILIES; i++)
-		pfd[2 + i] = (struct pollfd){ w->local.listeners[i], POLLIN, 0 };
-	for (;;) {
-		const int n = poll(pfd, 2 + NET_LOCAL_FAMILIES, changed ? QUIET_MS : -1);
-
-		if (n < 0 && errno != EINTR)
-			return;
-		if (n > 0 && pfd[0].revents)
-			return;
-		if (n == 0) {
-			changed = false;
-			look(w);
-		} else if (n > 0 && pfd[1].revents) {
-			changed = true;
-			drain(w->events.fd);
-		}
-		for (unsigned int i = 0; n > 0 && i < NET_LOCAL_FAMILIES; i++)
-			if (pfd[2 + i].revents)
-				net_local_accept(&w->local, i, WATCH_FD);
-	}
+		pfd[WAIT_LOCAL + i] = (struct pollfd){ w->local.listeners[i], POLLIN, 0 };
+	do {
+		net_dns_watch(&w->dns, pfd + WAIT_DNS);
+		n = poll(pfd, WAIT_MAX, watch_timeout(w));
+	} while ((n < 0 && errno == EINTR) || (n >= 0 && watch_turn(w, pfd)));
 }
 
 static int watch_open(struct watch *w, struct error **err)
@@ -230,20 +277,24 @@ static int watch_open(struct watch *w, struct error **err)
 	return 0;
 }
 
-/* Arguments: log format, log level, number of devices, their queues, the first ones' ifindexes. */
+/*
+ * Arguments: log format, log level, number of devices, their queues, the name server's address or 0, the
+ * first devices' ifindexes.
+ */
 static int watch_arguments(struct watch *w, int argc, char **argv)
 {
-	if (argc < 5)
+	if (argc < 6)
 		return -1;
 	log_init("krun-gpu-net", STDERR_FILENO, (enum log_format)atoi(argv[1]),
 		 (enum log_level)atoi(argv[2]));
 	w->count = (size_t)atoi(argv[3]);
 	w->queues = (size_t)atoi(argv[4]);
-	if (w->count > VMM_NET_MAX || (size_t)argc - 5 > w->count || w->queues < 1 ||
+	if (w->count > VMM_NET_MAX || (size_t)argc - 6 > w->count || w->queues < 1 ||
 	    w->queues > VMM_NET_QUEUES_MAX)
 		return -1;
-	for (int i = 5; i < argc; i++)
-		w->devices[i - 5].ifindex = atoi(argv[i]);
+	net_dns_open(&w->dns, (uint32_t)strtoul(argv[5], NULL, 10));
+	for (int i = 6; i < argc; i++)
+		w->devices[i - 6].ifindex = atoi(argv[i]);
 	return 0;
 }
 
@@ -254,19 +305,20 @@ static int watch_arguments(struct watch *w, int argc, char **argv)
 	{ .syscall = (name), .why = (reason), .arg = (n), .arg_mask = (bits), .arg_value = 0 }
 
 static const struct sandbox_rule rules[] = {
-	ALLOW("poll", "changes of the namespace, the VMM's end"),
+	ALLOW("poll", "changes of the namespace, the VMM's questions and its end"),
 	ALLOW("ppoll", "poll(), on architectures without it"),
 	ALLOW("restart_syscall", "a wait that a stop and a continue interrupted"),
 	ALLOW("rt_sigreturn", "likewise"),
-	ALLOW("sendto", "requests to rtnetlink"),
-	ALLOW("recvfrom", "its answers, and what it tells"),
-	ALLOW("sendmsg", "taps to the VMM"),
-	ALLOW_ARG("socket", 0, AF_INET, "to ask for an interface's index; who listens here?"),
+	ALLOW("sendto", "requests to rtnetlink; questions about names"),
+	ALLOW("recvfrom", "its answers, and what it tells; the name server's answers"),
+	ALLOW("sendmsg", "taps and answers to the VMM"),
+	ALLOW_ARG("socket", 0, AF_INET, "to ask for an interface's index; who listens here? a question about "
+		  "names"),
 	ALLOW_ARG("socket", 0, AF_INET6, "who listens here?"),
 	ALLOW("accept4", "connections in the namespace"),
 	ALLOW("getsockopt", "where they were to go"),
 	ALLOW_ARG("setsockopt", 1, SOL_SOCKET, "a mark"),
-	ALLOW("connect", "who listens here?"),
+	ALLOW("connect", "who listens here? the name server"),
 	ALLOW("shutdown", "a relayed connection's half"),
 	ALLOW("fcntl", "one that blocks"),
 	ALLOW_ARG("clone", 0, CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | SIGCHLD, "a process that relays"),
@@ -279,10 +331,10 @@ static const struct sandbox_rule rules[] = {
 	ALLOW_ARG("ioctl", 1, TUNSETIFF, "make a tap"),
 	ALLOW_ARG("ioctl", 1, TUNSETVNETHDRSZ, "make a tap"),
 	ALLOW_ARG("ioctl", 1, TUNSETVNETLE, "make a tap"),
-	ALLOW("read", "an interface's settings"),
-	ALLOW("close", "taps, settings"),
+	ALLOW("read", "an interface's settings, the VMM's questions"),
+	ALLOW("close", "taps, settings, questions"),
 	ALLOW("write", "the log"),
-	ALLOW("clock_gettime", "the log, where the vDSO cannot"),
+	ALLOW("clock_gettime", "time-outs and the log, where the vDSO cannot"),
 	ALLOW_WITHOUT("mmap", 2, PROT_EXEC, "allocator"),
 	ALLOW_WITHOUT("mprotect", 2, PROT_EXEC, "allocator"),
 	ALLOW("munmap", "allocator"),
@@ -330,6 +382,7 @@ int main(int argc, char **argv)
 	}
 	watch_run(&w);
 	net_local_close(&w.local);
+	net_dns_close(&w.dns);
 	for (size_t i = 0; i < w.count; i++) {
 		if (w.devices[i].ifindex)
 			net_redirect_remove(&w.nl, w.devices[i].ifindex);
