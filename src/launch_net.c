@@ -58,21 +58,23 @@ static int connect_guest(void *data, struct error **err)
 {
 	cleanup_netlink struct netlink nl = { .fd = -1 };
 	struct launch *l = data;
+	int taps[AGENT_INTERFACES_MAX];
 
 	if (netlink_open(&nl, err) < 0 || net_collect(&nl, &l->net, err) < 0)
 		return -1;
 	for (size_t i = 0; i < l->net.count; i++) {
 		struct agent_interface *in = &l->net.interfaces[i];
 		int *fds = &l->vmm_fds[VMM_FD_NET + i * VMM_NET_QUEUES_MAX];
-		const int tap = net_tap_create(&nl, l->net.ifindex[i], in->mtu, fds, l->net_queues,
-					       err);
 
-		if (tap < 0 || net_redirect_join(&nl, l->net.ifindex[i], tap, err) < 0)
+		taps[i] = net_tap_create(&nl, l->net.ifindex[i], in->mtu, fds, l->net_queues, err);
+		if (taps[i] < 0 || net_redirect_join(&nl, l->net.ifindex[i], taps[i], err) < 0)
 			return error_wrap(err, "interface %s", in->name);
 		net_device_mac((uint32_t)i, in->device_mac);
 	}
 	if (l->net.count)
 		find_name_server(l);
+	for (size_t i = 0; i < l->net.count && l->net.name_server; i++)
+		net_redirect_share_names(&nl, l->net.ifindex[i], taps[i]);
 	return 0;
 }
 

@@ -72,6 +72,11 @@ void net_dns_open(struct net_dns *d, uint32_t address)
 		d->questions[i].fd = -1;
 }
 
+bool net_dns_asks(const struct net_dns *d)
+{
+	return d->server.sin_family;
+}
+
 static void question_end(struct net_dns_question *q)
 {
 	if (q->fd >= 0)
@@ -111,7 +116,7 @@ static int ask(struct net_dns *d, const struct msg *msg)
 
 	if (msg->type != VMM_NET_DNS || !question || !wire_done(&r) || !len || len > AGENT_DNS_MAX)
 		return -EPROTO;
-	if (!d->server.sin_family)
+	if (!net_dns_asks(d))
 		return 0;
 	q = find_place(d);
 	question_end(q);

@@ -46,6 +46,9 @@ bool net_dns_is_served(uint32_t address);
 /** net_dns_open() - begin without questions; @address as above, or 0: none will be asked */
 void net_dns_open(struct net_dns *d, uint32_t address);
 
+/** net_dns_asks() - is there a server to ask? */
+bool net_dns_asks(const struct net_dns *d);
+
 /** net_dns_close() - give all questions up */
 void net_dns_close(struct net_dns *d);
 

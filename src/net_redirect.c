@@ -5,6 +5,11 @@
  * tap, one on the tap all of them out by the interface. So the namespace's own stack, which has the
  * container's addresses too, never answers for the guest.
  *
+ * Where a name server of the engine's listens in the namespace, what it asks others it asks from there,
+ * with the addresses that the guest has, too. So answers to such questions, and to what is asked about
+ * neighbours, then arrive at both: a filter before the other passes them on after a copy is sent to the
+ * tap. Either tells by ICMP that a port is closed which is the other's; nobody minds.
+ *
  * The tap dies with the last fd of it, and its filter with it. The filter on the interface then
  * drops what arrives, until it is removed or replaced.
  */
@@ -38,6 +43,8 @@
 #define TAP_MTU_MAX 65521u
 /* Ours among the filters of an interface's ingress. */
 #define REDIRECT_PRIORITY 0x4b47u
+#define SHARE_ARP_PRIORITY 0x4b45u
+#define SHARE_NAMES_PRIORITY 0x4b46u
 #define INGRESS_HANDLE 0xffff0000u
 
 bool net_tap_is_ours(const char *name)
@@ -144,18 +151,20 @@ static int ingress_add(struct netlink *nl, int ifindex)
 	return r == -EEXIST ? 0 : r;
 }
 
-static struct tcmsg filter_message(int ifindex)
+static struct tcmsg filter_message(int ifindex, uint32_t priority, uint16_t protocol)
 {
 	return (struct tcmsg){
 		.tcm_family = AF_UNSPEC, .tcm_ifindex = ifindex, .tcm_parent = INGRESS_HANDLE,
-		.tcm_info = TC_H_MAKE(REDIRECT_PRIORITY << 16, htons(ETH_P_ALL)),
+		.tcm_info = TC_H_MAKE(priority << 16, htons(protocol)),
 	};
 }
 
-static void put_redirect(struct netlink_request *req, uint16_t type, int to)
+/* Send it out there: the packet itself, or a copy of one that goes its way. */
+static void put_mirred(struct netlink_request *req, uint16_t type, int to, bool copy)
 {
 	const struct tc_mirred mirred = {
-		.action = TC_ACT_STOLEN, .eaction = TCA_EGRESS_REDIR, .ifindex = (uint32_t)to,
+		.action = copy ? TC_ACT_OK : TC_ACT_STOLEN,
+		.eaction = copy ? TCA_EGRESS_MIRROR : TCA_EGRESS_REDIR, .ifindex = (uint32_t)to,
 	};
 	const size_t actions = netlink_nest(req, type), first = netlink_nest(req, 1);
 	size_t options;
@@ -171,7 +180,7 @@ static void put_redirect(struct netlink_request *req, uint16_t type, int to)
 /* Every packet, by the classifier made for that, or by u32 with a key that masks everything out. */
 static int filter_add(struct netlink *nl, int from, int to, bool u32)
 {
-	const struct tcmsg tc = filter_message(from);
+	const struct tcmsg tc = filter_message(from, REDIRECT_PRIORITY, ETH_P_ALL);
 	struct {
 		struct tc_u32_sel sel;
 		struct tc_u32_key key;
@@ -184,14 +193,14 @@ static int filter_add(struct netlink *nl, int from, int to, bool u32)
 	options = netlink_nest(&req, TCA_OPTIONS);
 	if (u32)
 		netlink_put(&req, TCA_U32_SEL, &all, sizeof(all));
-	put_redirect(&req, u32 ? TCA_U32_ACT : TCA_MATCHALL_ACT, to);
+	put_mirred(&req, u32 ? TCA_U32_ACT : TCA_MATCHALL_ACT, to, false);
 	netlink_nest_end(&req, options);
 	return netlink_do(nl, &req);
 }
 
-static int filter_delete(struct netlink *nl, int ifindex)
+static int filter_delete(struct netlink *nl, int ifindex, uint32_t priority, uint16_t protocol)
 {
-	const struct tcmsg tc = filter_message(ifindex);
+	const struct tcmsg tc = filter_message(ifindex, priority, protocol);
 	struct netlink_request req;
 
 	netlink_begin(&req, RTM_DELTFILTER, 0, &tc, sizeof(tc));
@@ -204,7 +213,7 @@ static int redirect(struct netlink *nl, int from, int to)
 
 	if (r < 0)
 		return r;
-	filter_delete(nl, from);
+	filter_delete(nl, from, REDIRECT_PRIORITY, ETH_P_ALL);
 	r = filter_add(nl, from, to, false);
 	if (r == -ENOENT) {
 		log_debug("this kernel has no classifier matchall");
@@ -230,6 +239,73 @@ int net_redirect_join(struct netlink *nl, int ifindex, int tap, struct error **e
 	return error_set(err, -r, "cannot redirect the container's network to the guest");
 }
 
+#define SHARE_KEYS_MAX 4
+
+/* Packets of a protocol, by words of them: off bytes from its header, masked, in network byte order. */
+struct share {
+	uint32_t priority;
+	uint16_t protocol;
+	uint8_t num_keys;
+	struct {
+		int off;
+		uint32_t mask, value;
+	} keys[SHARE_KEYS_MAX];
+};
+
+static const struct share shares[] = {
+	{ SHARE_ARP_PRIORITY, ETH_P_ARP, 1, { { 4, 0x0000ffff, 2 } } }, /* a reply */
+	{ SHARE_NAMES_PRIORITY, ETH_P_IP, 4, {
+		{ 0, 0x0f000000, 0x05000000 },	/* without options, so that UDP begins at 20 */
+		{ 4, 0x00003fff, 0 },		/* not in fragments */
+		{ 8, 0x00ff0000, 17 << 16 },	/* UDP */
+		{ 20, 0xffff0000, 53u << 16 },	/* from a name server */
+	} },
+};
+
+#define NUM_SHARES (sizeof(shares) / sizeof(*shares))
+
+static int share_add(struct netlink *nl, int from, int to, const struct share *s)
+{
+	const struct tcmsg tc = filter_message(from, s->priority, s->protocol);
+	struct {
+		struct tc_u32_sel sel;
+		struct tc_u32_key keys[SHARE_KEYS_MAX];
+	} match = { .sel = { .flags = TC_U32_TERMINAL, .nkeys = s->num_keys } };
+	struct netlink_request req;
+	size_t options;
+
+	for (uint8_t i = 0; i < s->num_keys; i++)
+		match.keys[i] = (struct tc_u32_key){ .mask = htonl(s->keys[i].mask),
+						     .val = htonl(s->keys[i].value),
+						     .off = s->keys[i].off };
+	netlink_begin(&req, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, &tc, sizeof(tc));
+	netlink_put_str(&req, TCA_KIND, "u32");
+	options = netlink_nest(&req, TCA_OPTIONS);
+	netlink_put(&req, TCA_U32_SEL, &match,
+		    sizeof(match.sel) + s->num_keys * sizeof(*match.keys));
+	put_mirred(&req, TCA_U32_ACT, to, true);
+	netlink_nest_end(&req, options);
+	return netlink_do(nl, &req);
+}
+
+static void share_delete(struct netlink *nl, int ifindex)
+{
+	for (size_t i = 0; i < NUM_SHARES; i++)
+		filter_delete(nl, ifindex, shares[i].priority, shares[i].protocol);
+}
+
+void net_redirect_share_names(struct netlink *nl, int ifindex, int tap)
+{
+	int r = 0;
+
+	share_delete(nl, ifindex);
+	for (size_t i = 0; i < NUM_SHARES && r == 0; i++)
+		r = share_add(nl, ifindex, tap, &shares[i]);
+	if (r < 0)
+		log_warning("the engine's name server has no answers from others: traffic control "
+			    "(module cls_u32): %s", strerror(-r));
+}
+
 static int count_filter(void *data, const struct nlmsghdr *h)
 {
 	if (h->nlmsg_type == RTM_NEWTFILTER)
@@ -239,11 +315,12 @@ static int count_filter(void *data, const struct nlmsghdr *h)
 
 void net_redirect_remove(struct netlink *nl, int ifindex)
 {
-	struct tcmsg tc = filter_message(ifindex);
+	struct tcmsg tc = filter_message(ifindex, 0, ETH_P_ALL);
 	struct netlink_request req;
 	unsigned int others = 0;
 
-	if (filter_delete(nl, ifindex) < 0)
+	share_delete(nl, ifindex);
+	if (filter_delete(nl, ifindex, REDIRECT_PRIORITY, ETH_P_ALL) < 0)
 		return;
 	/* The qdisc as well, unless somebody else has filters in it. */
 	tc.tcm_info = 0;

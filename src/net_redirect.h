@@ -33,6 +33,15 @@ int net_tap_create(struct netlink *nl, int ifindex, uint32_t mtu, int *fds, size
  */
 int net_redirect_join(struct netlink *nl, int ifindex, int tap, struct error **err);
 
+/**
+ * net_redirect_share_names() - let answers to questions about names arrive in the namespace, too
+ *
+ * For a name server there, which asks others: IPv4 datagrams from port 53, and ARP replies. After
+ * net_redirect_join(). Where that is not possible a warning is logged: such a server then knows only what
+ * it need not ask.
+ */
+void net_redirect_share_names(struct netlink *nl, int ifindex, int tap);
+
 /** net_redirect_remove() - take ours from an interface; harmless when there is none */
 void net_redirect_remove(struct netlink *nl, int ifindex);
 

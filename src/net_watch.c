@@ -154,6 +154,8 @@ static void plug(struct watch *w, int ifindex, struct agent_interface *in)
 	}
 	if (net_redirect_join(&w->nl, ifindex, tap, &err) == 0) {
 		d->ifindex = ifindex;
+		if (net_dns_asks(&w->dns))
+			net_redirect_share_names(&w->nl, ifindex, tap);
 		device_describe(d, (uint32_t)(d - w->devices), in, fds, w->queues);
 	} else {
 		log_warning("interface %s: %s", in->name, error_msg(err));
