@@ -185,9 +185,8 @@ void launch_net_remove(const struct oci_spec *spec)
 
 	if (!ns || !ns->path)
 		return;
-	netns = open(ns->path, O_RDONLY | O_CLOEXEC);
 	/* Normally it is gone: with it went all of this. */
-	if (netns < 0 || net_namespace_run(netns, remove_stale, NULL, &why) < 0)
-		log_debug("the network namespace %s: %s", ns->path,
-			  why ? error_msg(why) : strerror(errno));
+	if (net_namespace_open(ns->path, &netns, &why) < 0 ||
+	    (netns >= 0 && net_namespace_run(netns, remove_stale, NULL, &why) < 0))
+		log_debug("the network namespace %s: %s", ns->path, error_msg(why));
 }

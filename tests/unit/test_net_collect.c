@@ -7,8 +7,10 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/rtnetlink.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,6 +22,7 @@
 #include "base/log.h"
 #include "base/netlink.h"
 #include "net_collect.h"
+#include "net_namespace.h"
 #include "net_redirect.h"
 
 struct fixture {
@@ -216,6 +219,28 @@ static void a_tap_lives_as_long_as_one_of_its_queues(void **state)
 	a_tap_lives_as_long_as(*state, 3);
 }
 
+static void the_host_s_own_namespace_is_none(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_close int other = -1;
+	char path[64];
+	int netns;
+
+	assert_int_equal(net_namespace_open("/proc/self/ns/net", &netns, &f->err), 0);
+	assert_int_equal(netns, -1);
+	other = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", other);
+	assert_int_equal(net_namespace_open(path, &netns, &f->err), 0);
+	assert_int_equal(netns, -1);
+	if (unshare(CLONE_NEWNET) < 0)
+		skip();
+	assert_int_equal(net_namespace_open(path, &netns, &f->err), 0);
+	assert_true(netns >= 0);
+	close(netns);
+	assert_int_equal(net_namespace_open("/nowhere", &netns, &f->err), -1);
+	assert_int_equal(netns, -1);
+}
+
 static void names_of_taps(void **state)
 {
 	(void)state;
@@ -279,6 +304,7 @@ int main(void)
 		T(only_the_default_interface_of_a_host_is_found),
 		T(a_tap_lives_as_long_as_its_descriptor),
 		T(a_tap_lives_as_long_as_one_of_its_queues),
+		T(the_host_s_own_namespace_is_none),
 		T(names_of_taps),
 		T(a_request_that_is_too_long_fails),
 		T(attributes_are_read_within_their_message),
