@@ -45,7 +45,7 @@ static int connect_guest(void *data, struct error **err)
 		const int tap = net_tap_create(&nl, l->net.ifindex[i], in->mtu, fds, l->net_queues,
 					       err);
 
-		if (tap < 0 || net_redirect_join(&nl, l->net.ifindex[i], tap, err) < 0)
+		if (tap < 0 || net_redirect_join(&nl, l->net.ifindex[i], tap, in->mac, err) < 0)
 			return error_wrap(err, "interface %s", in->name);
 		net_device_mac((uint32_t)i, in->device_mac);
 	}

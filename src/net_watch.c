@@ -144,7 +144,7 @@ static void plug(struct watch *w, int ifindex, struct agent_interface *in)
 		log_warning("interface %s: %s", in->name, error_msg(err));
 		return;
 	}
-	if (net_redirect_join(&w->nl, ifindex, tap, &err) == 0) {
+	if (net_redirect_join(&w->nl, ifindex, tap, in->mac, &err) == 0) {
 		d->ifindex = ifindex;
 		device_describe(d, (uint32_t)(d - w->devices), in, fds, w->queues);
 	} else {

@@ -6,9 +6,13 @@
  */
 #include "unit.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_packet.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -219,6 +223,119 @@ static void a_tap_lives_as_long_as_one_of_its_queues(void **state)
 	a_tap_lives_as_long_as(*state, 3);
 }
 
+/* A frame of a type of its own, with the header that taps want before it. */
+struct frame {
+	uint8_t vnet[12], to[6], from[6], type[2], text[46];
+};
+
+static int packet_socket(const char *name)
+{
+	struct sockaddr_ll at = { .sll_family = AF_PACKET, .sll_protocol = htons(0x88b5),
+				  .sll_ifindex = (int)if_nametoindex(name) };
+	const struct timeval limit = { .tv_sec = 2 };
+	const int sock = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(0x88b5));
+
+	assert_int_equal(bind(sock, (struct sockaddr *)&at, sizeof(at)), 0);
+	setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	return sock;
+}
+
+static void send_by_tap(int tap, uint8_t last_of_source, char text)
+{
+	struct frame f = { .to = { 2, 0, 0, 0, 0, 9 }, .from = { 2, 0, 0, 0, 0, last_of_source },
+			   .type = { 0x88, 0xb5 } };
+
+	memset(f.text, text, sizeof(f.text));
+	assert_int_equal(write(tap, &f, sizeof(f)), sizeof(f));
+}
+
+/* The first of the frames of our type that the tap comes with. */
+static char first_of_tap(int tap)
+{
+	struct pollfd pfd = { tap, POLLIN, 0 };
+	union {
+		struct frame frame;
+		uint8_t room[2048];
+	} f;
+
+	while (poll(&pfd, 1, 2000) > 0)
+		if (read(tap, &f, sizeof(f)) > 0 && f.frame.type[0] == 0x88 && f.frame.type[1] == 0xb5)
+			return (char)f.frame.text[0];
+	return 0;
+}
+
+static char first_of(int sock)
+{
+	struct frame f = { 0 };
+
+	return recv(sock, f.to, sizeof(f) - sizeof(f.vnet), 0) > 0 ? (char)f.text[0] : 0;
+}
+
+/* eth0, joined to a tap; its other end is the answer. */
+static int join(struct fixture *f, const char *commands, int *tap)
+{
+	int ifindex, tapindex;
+
+	if (access("/dev/net/tun", R_OK | W_OK) < 0)
+		skip();
+	lay_out(f, commands);
+	ifindex = (int)if_nametoindex("eth0");
+	tapindex = net_tap_create(&f->nl, ifindex, 1400, tap, 1, &f->err);
+	if (tapindex < 0)
+		skip(); /* no rights to make one here */
+	assert_int_equal(net_redirect_join(&f->nl, ifindex, tapindex,
+					   (const uint8_t[]){ 2, 0, 0, 0, 0, 7 }, &f->err), 0);
+	return packet_socket("peer");
+}
+
+static void a_guest_sends_with_its_own_mac_alone(void **state)
+{
+	struct fixture *f = *state;
+	int tap, peer = join(f, "ip address add 10.1.2.3/24 dev eth0", &tap);
+
+	send_by_tap(tap, 8, 'a');
+	send_by_tap(tap, 7, 'b');
+	assert_int_equal(first_of(peer), 'b');
+	assert_int_equal(net_redirect_set_mac(&f->nl, (int)if_nametoindex("eth0"),
+					      (const uint8_t[]){ 2, 0, 0, 0, 0, 8 }, &f->err), 0);
+	send_by_tap(tap, 7, 'c');
+	send_by_tap(tap, 8, 'd');
+	assert_int_equal(first_of(peer), 'd');
+	close(peer);
+	close(tap);
+}
+
+static void a_clsact_qdisc_serves_too_and_stays(void **state)
+{
+	const uint8_t to[] = { 2, 0, 0, 0, 0, 7, 2, 0, 0, 0, 0, 9, 0x88, 0xb5, 'x' };
+	struct fixture *f = *state;
+	uint8_t frame[60] = { 0 };
+	int tap, peer = join(f, "tc qdisc add dev eth0 clsact", &tap);
+
+	memcpy(frame, to, sizeof(to));
+	assert_int_equal(send(peer, frame, sizeof(frame), 0), sizeof(frame));
+	assert_int_equal(first_of_tap(tap), 'x');
+	send_by_tap(tap, 7, 'y');
+	assert_int_equal(first_of(peer), 'y');
+	net_redirect_remove(&f->nl, (int)if_nametoindex("eth0"));
+	assert_int_equal(system("tc qdisc show dev eth0 | grep -q clsact"), 0);
+	assert_int_equal(system("! tc filter show dev eth0 ingress | grep -q ."), 0);
+	close(peer);
+	close(tap);
+}
+
+static void what_is_removed_leaves_no_qdisc(void **state)
+{
+	struct fixture *f = *state;
+	int tap, peer = join(f, "true", &tap);
+
+	assert_int_equal(system("tc qdisc show dev eth0 | grep -q ingress"), 0);
+	net_redirect_remove(&f->nl, (int)if_nametoindex("eth0"));
+	assert_int_equal(system("! tc qdisc show dev eth0 | grep -q ingress"), 0);
+	close(peer);
+	close(tap);
+}
+
 static void the_host_s_own_namespace_is_none(void **state)
 {
 	struct fixture *f = *state;
@@ -304,6 +421,9 @@ int main(void)
 		T(only_the_default_interface_of_a_host_is_found),
 		T(a_tap_lives_as_long_as_its_descriptor),
 		T(a_tap_lives_as_long_as_one_of_its_queues),
+		T(a_guest_sends_with_its_own_mac_alone),
+		T(a_clsact_qdisc_serves_too_and_stays),
+		T(what_is_removed_leaves_no_qdisc),
 		T(the_host_s_own_namespace_is_none),
 		T(names_of_taps),
 		T(a_request_that_is_too_long_fails),
