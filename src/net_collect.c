@@ -84,9 +84,9 @@ static struct agent_ip ip_of(uint8_t family, const struct rtattr *a)
 
 static int refuse_second(struct collect *c)
 {
-	return error_set(c->err, 0, "a microVM is connected to this network namespace already: "
-			 "give the container a network of its own, or run the others that share it "
-			 "with another runtime");
+	return error_set(c->err, 0, "a microVM is connected to this network namespace already, "
+			 "and receives all that arrives there: give the container a network of its "
+			 "own");
 }
 
 static bool is_for_guest(const struct ifinfomsg *link, const struct rtattr *mac)
