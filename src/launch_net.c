@@ -39,6 +39,8 @@ static int connect_guest(void *data, struct error **err)
 
 	if (netlink_open(&nl, err) < 0 || net_collect(&nl, &l->net, err) < 0)
 		return -1;
+	if (l->net.notes)
+		log_warning("%s", l->net.notes);
 	for (size_t i = 0; i < l->net.count; i++) {
 		struct agent_interface *in = &l->net.interfaces[i];
 		int *fds = &l->vmm_fds[VMM_FD_NET + i * VMM_NET_QUEUES_MAX];

@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_addr.h>
 #include <linux/if_packet.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -94,13 +95,13 @@ static void an_interface_is_described(void **state)
 	static const uint8_t gateway[] = { 10, 1, 2, 1 }, far[] = { 10, 9, 0, 0 };
 	const struct agent_interface *in;
 	struct fixture *f = *state;
+	int blackholes = 0;
 
 	lay_out(f, "ip address add 10.1.2.3/24 broadcast + dev eth0 && "
 		   "ip address add fd01::3/64 dev eth0 nodad && "
 		   "ip route add default via 10.1.2.1 metric 77 && "
 		   "ip route add 10.9.0.0/16 via 10.1.2.1 dev eth0 mtu 1300 && "
 		   "ip route add blackhole 10.8.0.0/16 && "
-		   "ip route add 10.7.0.0/16 dev eth0 table 99 && "
 		   "ip neigh add 10.1.2.9 lladdr 02:00:00:00:00:09 dev eth0 nud permanent");
 	assert_int_equal(net_collect(&f->nl, &f->found, &f->err), 0);
 	assert_int_equal(f->found.count, 2);
@@ -110,10 +111,17 @@ static void an_interface_is_described(void **state)
 	assert_int_equal(in->mac[5], 7);
 	assert_true(has_address(in, AF_INET, v4, 24));
 	assert_true(has_address(in, AF_INET6, v6, 64));
-	assert_int_equal(in->num_routes, 2);
-	for (size_t i = 0; i < 2; i++) {
+	/* What leads nowhere is with whichever is first. */
+	assert_int_equal(f->found.interfaces[0].num_routes + f->found.interfaces[1].num_routes, 3);
+	assert_true(f->found.interfaces[0].num_routes > 0);
+	for (size_t i = 0; i < f->found.interfaces[0].num_routes; i++)
+		blackholes += f->found.interfaces[0].routes[i].type == RTN_BLACKHOLE;
+	assert_int_equal(blackholes, 1);
+	for (size_t i = 0; i < in->num_routes; i++) {
 		const struct agent_route *r = &in->routes[i];
 
+		if (r->type == RTN_BLACKHOLE)
+			continue;
 		assert_memory_equal(r->gateway.bytes, gateway, 4);
 		if (r->destination.family) {
 			assert_memory_equal(r->destination.bytes, far, 4);
@@ -127,6 +135,68 @@ static void an_interface_is_described(void **state)
 	assert_int_equal(in->neighbours[0].mac[5], 9);
 	for (size_t i = 0; i < in->num_sysctls; i++)
 		assert_string_equal(in->sysctls[i].value[0] ? "" : "empty", "");
+}
+
+static const char *sysctl_of(const struct agent_interface *in, const char *key)
+{
+	for (size_t i = 0; i < in->num_sysctls; i++)
+		if (!strcmp(in->sysctls[i].key, key))
+			return in->sysctls[i].value;
+	return "";
+}
+
+static void what_is_set_of_addresses_and_interfaces(void **state)
+{
+	const struct agent_interface *in;
+	struct fixture *f = *state;
+
+	lay_out(f, "ip address add 10.1.2.3/24 dev eth0 noprefixroute && "
+		   "ip address add 10.1.3.3/24 dev eth0 metric 300 && "
+		   "ip address add 10.1.4.3/24 dev eth0 valid_lft 5000 preferred_lft 4000 && "
+		   "echo 2 > /proc/sys/net/ipv4/conf/eth0/rp_filter && "
+		   "echo 1 > /proc/sys/net/ipv4/conf/eth0/arp_notify && "
+		   "echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_dad && "
+		   "ip link set eth0 arp off && ip link set peer mtu 1000");
+	assert_int_equal(net_collect(&f->nl, &f->found, &f->err), 0);
+	in = interface_named(&f->found, "eth0");
+	assert_int_equal(in->flags, IFF_NOARP);
+	for (size_t i = 0; i < in->num_addresses; i++) {
+		const struct agent_address *a = &in->addresses[i];
+		const bool ends = a->local.bytes[2] == 4;
+
+		if (a->local.family != AF_INET)
+			continue;
+		assert_int_equal(a->flags, a->local.bytes[2] == 2 ? IFA_F_NOPREFIXROUTE : 0);
+		assert_int_equal(a->priority, a->local.bytes[2] == 3 ? 300 : 0);
+		assert_true(ends ? a->valid <= 5000 && a->valid > 4900 : a->valid == AGENT_FOREVER);
+		assert_true(ends ? a->preferred <= 4000 : a->preferred == AGENT_FOREVER);
+	}
+	assert_string_equal(sysctl_of(in, "ipv4/conf/eth0/rp_filter"), "2");
+	assert_string_equal(sysctl_of(in, "ipv4/conf/eth0/arp_notify"), "1");
+	assert_string_equal(sysctl_of(in, "ipv6/conf/eth0/accept_dad"), "0");
+	/* too small an MTU for IPv6 */
+	in = interface_named(&f->found, "peer");
+	assert_string_equal(sysctl_of(in, "ipv6/conf/peer/accept_dad"), "");
+	assert_int_equal(in->num_sysctls, 2);
+}
+
+static void of_stacked_interfaces_the_upper_one_is_the_guest_s(void **state)
+{
+	struct fixture *f = *state;
+
+	lay_out(f, "ip link add link eth0 name upper type macvlan && ip link set upper up && "
+		   "ip link add bridge type bridge && ip link set bridge up && "
+		   "ip link set peer master bridge && "
+		   "ip link add one type veth peer name two && ip link set one up && "
+		   "ip link set two up && ip link add link one name down type macvlan");
+	assert_int_equal(net_collect(&f->nl, &f->found, &f->err), 0);
+	assert_int_equal(f->found.count, 4);
+	for (size_t i = 0; i < f->found.count; i++) {
+		assert_string_not_equal(f->found.interfaces[i].name, "eth0");
+		assert_string_not_equal(f->found.interfaces[i].name, "peer");
+	}
+	assert_non_null(strstr(f->found.notes, "interface eth0 is not the guest's: upper is"));
+	assert_non_null(strstr(f->found.notes, "interface peer is not the guest's"));
 }
 
 static void what_is_down_or_no_ethernet_is_left_out(void **state)
@@ -162,6 +232,10 @@ static void more_interfaces_than_a_guest_has_are_refused(void **state)
 	assert_int_equal(net_collect(&f->nl, &f->found, &f->err), -1);
 	assert_non_null(strstr(error_msg(f->err), "more than 4 networks"));
 	assert_int_equal(f->found.count, 0);
+	/* What a running one has is followed, however many there come to be. */
+	f->found.joined = true;
+	assert_int_equal(net_collect(&f->nl, &f->found, NULL), 0);
+	assert_int_equal(f->found.count, 8);
 }
 
 static void a_route_by_several_ways_is_refused(void **state)
@@ -172,6 +246,82 @@ static void a_route_by_several_ways_is_refused(void **state)
 		   "ip route add 10.9.0.0/16 nexthop via 10.1.2.1 nexthop via 10.1.2.2");
 	assert_int_equal(net_collect(&f->nl, &f->found, &f->err), -1);
 	assert_non_null(strstr(error_msg(f->err), "several ways"));
+}
+
+static void ways_of_ipv6_become_routes_again(void **state)
+{
+	const uint8_t one[16] = { 0xfd, 1, [15] = 1 }, two[16] = { 0xfd, 2, [15] = 1 };
+	struct fixture *f = *state;
+
+	lay_out(f, "ip link add name eth1 type veth peer name peer1 && ip link set peer1 up && "
+		   "ip link set eth1 up && "
+		   "ip address add fd01::3/64 dev eth0 nodad && ip address add fd02::3/64 dev eth1 nodad && "
+		   "ip -6 route add default via fd01::1 dev eth0 metric 100 && "
+		   "ip -6 route append default via fd02::1 dev eth1 metric 100");
+	assert_int_equal(system("ip -6 route | grep -q nexthop"), 0);
+	assert_int_equal(net_collect(&f->nl, &f->found, &f->err), 0);
+	for (int i = 0; i < 2; i++) {
+		const struct agent_interface *in = interface_named(&f->found, i ? "eth1" : "eth0");
+
+		assert_int_equal(in->num_routes, 1);
+		assert_int_equal(in->routes[0].destination.family, 0);
+		assert_int_equal(in->routes[0].priority, 100);
+		assert_memory_equal(in->routes[0].gateway.bytes, i ? two : one, 16);
+	}
+}
+
+/* What a guest is not given is refused; where one is connected already it is only noted. */
+static void what_a_guest_is_not_given_is_named(void **state)
+{
+	static const struct {
+		const char *command, *what;
+	} cases[] = {
+		{ "ip route add 10.7.0.0/16 dev eth0 table 99", "10.7.0.0/16 of a table but main" },
+		{ "ip route add local 10.7.0.0/16 dev lo", "10.7.0.0/16 of the table local" },
+		{ "ip route add 10.7.0.0/16 dev eth0 tos 0x10", "for one type of service" },
+		{ "ip route add 10.7.0.0/16 via inet6 fe80::1 dev eth0", "another address family" },
+		{ "ip -6 route add fd05::/64 from fd06::/64 dev eth0", "for some source addresses" },
+		{ "ip route add 10.7.0.0/16 encap ip id 1 dst 10.1.2.1 dev eth0", "an encapsulation" },
+		{ "ip -6 route add fd05::/64 nexthop via fe80::1 dev eth0 weight 2 "
+		  "nexthop via fe80::2 dev eth0", "of several weights" },
+		{ "ip rule add from 10.1.2.3 table main", "priority 32765" },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char command[256];
+
+		lay_out(f, "ip link set lo up");
+		snprintf(command, sizeof(command), "%s 2> /dev/null", cases[i].command);
+		if (system(command)) {
+			print_message("this kernel cannot: %s\n", cases[i].command);
+		} else {
+			assert_int_equal(net_collect(&f->nl, &f->found, &f->err), -1);
+			if (!strstr(error_msg(f->err), cases[i].what))
+				fail_msg("%s: %s", cases[i].command, error_msg(f->err));
+			f->found.joined = true;
+			assert_int_equal(net_collect(&f->nl, &f->found, NULL), 0);
+			assert_int_equal(f->found.count, 2);
+			assert_non_null(strstr(f->found.notes, cases[i].what));
+			f->found.joined = false;
+		}
+		error_free(&f->err);
+		netlink_close(&f->nl);
+	}
+}
+
+static void equal_routes_keep_their_order(void **state)
+{
+	struct fixture *f = *state;
+
+	lay_out(f, "ip link add name eth1 type veth peer name peer1 && ip link set peer1 up && "
+		   "ip link set eth1 up && "
+		   "ip address add 10.1.2.3/24 dev eth0 && ip address add 10.2.2.3/24 dev eth1 && "
+		   "ip route add default via 10.1.2.1 metric 100 && "
+		   "ip route prepend default via 10.2.2.1 metric 100");
+	assert_int_equal(net_collect(&f->nl, &f->found, &f->err), 0);
+	assert_int_equal(interface_named(&f->found, "eth1")->routes[0].order, 0);
+	assert_int_equal(interface_named(&f->found, "eth0")->routes[0].order, 1);
 }
 
 static void only_the_default_interface_of_a_host_is_found(void **state)
@@ -414,10 +564,15 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		T(an_interface_is_described),
+		T(what_is_set_of_addresses_and_interfaces),
+		T(of_stacked_interfaces_the_upper_one_is_the_guest_s),
 		T(what_is_down_or_no_ethernet_is_left_out),
 		T(an_empty_namespace_has_nothing),
 		T(more_interfaces_than_a_guest_has_are_refused),
 		T(a_route_by_several_ways_is_refused),
+		T(ways_of_ipv6_become_routes_again),
+		T(what_a_guest_is_not_given_is_named),
+		T(equal_routes_keep_their_order),
 		T(only_the_default_interface_of_a_host_is_found),
 		T(a_tap_lives_as_long_as_its_descriptor),
 		T(a_tap_lives_as_long_as_one_of_its_queues),
