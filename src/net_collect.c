@@ -45,13 +45,13 @@ int collect_refuse(struct collect *c, const char *fmt, ...)
 	va_end(args);
 	if (!c->found->joined)
 		return error_set(c->err, 0, "%s", text);
-	collect_note(c, text);
+	net_found_note(c->found, text);
 	return 0;
 }
 
-void collect_note(struct collect *c, const char *text)
+void net_found_note(struct net_found *found, const char *text)
 {
-	char **notes = &c->found->notes, *more = NULL;
+	char **notes = &found->notes, *more = NULL;
 
 	if (*notes && (strlen(*notes) > NOTES_MAX || strstr(*notes, text)))
 		return;
@@ -140,7 +140,7 @@ static bool is_below(struct collect *c, const struct link *l)
 	if (!upper)
 		return false;
 	snprintf(text, sizeof(text), "interface %s is not the guest's: %s is", l->name, upper);
-	collect_note(c, text);
+	net_found_note(c->found, text);
 	return true;
 }
 

@@ -45,6 +45,9 @@ int net_collect(struct netlink *nl, struct net_found *found, struct error **err)
  */
 int net_collect_default(struct netlink *nl, struct net_found *found, struct error **err);
 
+/** net_found_note() - add to the notes, once */
+void net_found_note(struct net_found *found, const char *text);
+
 void net_found_release(struct net_found *found);
 
 #endif

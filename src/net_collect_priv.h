@@ -33,9 +33,6 @@ struct collect {
  */
 __attribute__((format(printf, 2, 3))) int collect_refuse(struct collect *c, const char *fmt, ...);
 
-/** collect_note() - add to net_found's notes, once */
-void collect_note(struct collect *c, const char *text);
-
 /* For netlink_dump(); data is the struct collect. */
 int collect_address(void *data, const struct nlmsghdr *h);
 int collect_route(void *data, const struct nlmsghdr *h);

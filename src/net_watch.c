@@ -60,7 +60,6 @@ struct watch {
 	struct device devices[VMM_NET_MAX];
 	size_t count;
 	size_t queues; /* of each device, and of its tap */
-	int warned; /* ifindex for which there was no device */
 	bool looked;
 	char *notes; /* owned: of what the guest is not given; NULL: of nothing */
 };
@@ -137,32 +136,28 @@ static struct device *free_device(struct watch *w)
 	return NULL;
 }
 
-static void plug(struct watch *w, int ifindex, struct agent_interface *in)
+/* The device that the interface has now; NULL with an error. */
+static struct device *plug(struct watch *w, int ifindex, struct agent_interface *in, struct error **err)
 {
 	struct device *d = free_device(w);
-	cleanup_error struct error *err = NULL;
-	int fds[VMM_NET_QUEUES_MAX], tap;
+	int fds[VMM_NET_QUEUES_MAX], tap, r = -1;
 
 	if (!d) {
-		if (w->warned != ifindex)
-			log_warning("the microVM has no network device left for %s: it has it after "
-				    "a restart", in->name);
-		w->warned = ifindex;
-		return;
+		error_set(err, 0, "the microVM has no network device left for it; it has it after a "
+			  "restart");
+		return NULL;
 	}
-	tap = net_tap_create(&w->nl, ifindex, in->mtu, fds, w->queues, &err);
-	if (tap < 0) {
-		log_warning("interface %s: %s", in->name, error_msg(err));
-		return;
-	}
-	if (net_redirect_join(&w->nl, ifindex, tap, in->mac, &err) == 0) {
+	tap = net_tap_create(&w->nl, ifindex, in->mtu, fds, w->queues, err);
+	if (tap < 0)
+		return NULL;
+	r = net_redirect_join(&w->nl, ifindex, tap, in->mac, err);
+	if (r == 0) {
 		d->ifindex = ifindex;
 		device_describe(w, d, in, fds, w->queues);
-	} else {
-		log_warning("interface %s: %s", in->name, error_msg(err));
 	}
 	for (size_t i = 0; i < w->queues; i++)
 		close(fds[i]);
+	return r == 0 ? d : NULL;
 }
 
 static struct device *device_of(struct watch *w, int ifindex)
@@ -173,7 +168,7 @@ static struct device *device_of(struct watch *w, int ifindex)
 	return NULL;
 }
 
-/* What the guest is not given, when it changes; `create` has told what there was then. */
+/* What the guest is not given, when that changes; `create` has told what there was then. */
 static void look_at_notes(struct watch *w, struct net_found *found)
 {
 	const bool same = w->notes && found->notes && !strcmp(w->notes, found->notes);
@@ -185,6 +180,20 @@ static void look_at_notes(struct watch *w, struct net_found *found)
 	w->notes = steal_ptr(found->notes);
 }
 
+static void look_for_new(struct watch *w, struct net_found *found)
+{
+	for (size_t i = 0; i < found->count; i++) {
+		struct agent_interface *in = &found->interfaces[i];
+		cleanup_error struct error *err = NULL;
+		char text[512];
+
+		if (device_of(w, found->ifindex[i]) || plug(w, found->ifindex[i], in, &err))
+			continue;
+		snprintf(text, sizeof(text), "interface %s: %s", in->name, error_msg(err));
+		net_found_note(found, text);
+	}
+}
+
 static void look(struct watch *w)
 {
 	cleanup_error struct error *err = NULL;
@@ -194,18 +203,16 @@ static void look(struct watch *w)
 		log_warning("%s", error_msg(err));
 		return;
 	}
-	look_at_notes(w, &found);
 	look_for_gone(w, &found);
-	/* The new ones first: a route of theirs may have come before one that there was. */
-	for (size_t i = 0; i < found.count; i++)
-		if (!device_of(w, found.ifindex[i]))
-			plug(w, found.ifindex[i], &found.interfaces[i]);
+	/* Before the others: a route of a new one's may come before one that there was. */
+	look_for_new(w, &found);
 	for (size_t i = 0; i < found.count; i++) {
 		struct device *d = device_of(w, found.ifindex[i]);
 
 		if (d)
 			device_describe(w, d, &found.interfaces[i], NULL, 0);
 	}
+	look_at_notes(w, &found);
 	net_found_release(&found);
 }
 
