@@ -94,21 +94,18 @@ struct change {
 	bool again; /* the kernel may have taken away with an address what was set beside it */
 };
 
-static int link_change(struct netlink *nl, const struct change *c)
+static int link_set(struct netlink *nl, const struct change *c, uint32_t flags, uint32_t mask)
 {
 	const struct agent_interface *i = c->now;
 	const struct ifinfomsg link = {
-		.ifi_index = c->ifindex, .ifi_flags = IFF_UP | (i->flags & IFF_NOARP),
-		.ifi_change = IFF_UP | IFF_NOARP,
+		.ifi_index = c->ifindex, .ifi_flags = flags, .ifi_change = mask,
 	};
 	struct netlink_request req;
 
-	if (c->before->name && c->before->mtu == i->mtu && c->before->flags == i->flags &&
-	    !memcmp(c->before->mac, i->mac, AGENT_MAC_LEN))
-		return 0;
 	netlink_begin(&req, RTM_NEWLINK, 0, &link, sizeof(link));
-	netlink_put_u32(&req, IFLA_MTU, i->mtu);
-	if (c->before->name || memcmp(i->mac, i->device_mac, AGENT_MAC_LEN))
+	if (!mask && i->mtu != c->before->mtu)
+		netlink_put_u32(&req, IFLA_MTU, i->mtu);
+	if (!mask && memcmp(i->mac, c->before->name ? c->before->mac : i->device_mac, AGENT_MAC_LEN))
 		netlink_put(&req, IFLA_ADDRESS, i->mac, AGENT_MAC_LEN);
 	return netlink_do(nl, &req);
 }
@@ -136,6 +133,19 @@ static int sysctls_change(const struct change *c, struct error **err)
 			return -1;
 	}
 	return 0;
+}
+
+/* Its MTU before its settings: one that is too small for IPv6 has none of that. */
+static int link_change(struct netlink *nl, const struct change *c, struct error **err)
+{
+	const struct agent_interface *i = c->now;
+	int r = link_set(nl, c, 0, 0);
+
+	if (r == 0 && sysctls_change(c, err) < 0)
+		return -1;
+	if (r == 0 && (!c->before->name || c->before->flags != i->flags))
+		r = link_set(nl, c, IFF_UP | (i->flags & IFF_NOARP), IFF_UP | IFF_NOARP);
+	return r < 0 ? error_set(err, -r, "set up the guest's interface %s", i->name) : 0;
 }
 
 static bool address_in(const struct agent_interface *i, const struct agent_address *a)
@@ -268,11 +278,9 @@ static int changes_make(struct netlink *nl, const struct net_known *k, struct ch
 	int r;
 
 	for (size_t i = 0; i < count; i++) {
-		if (sysctls_change(&v[i], err) < 0)
+		if (link_change(nl, &v[i], err) < 0)
 			return -1;
-		r = link_change(nl, &v[i]);
-		if (r == 0)
-			r = addresses_change(nl, &v[i]);
+		r = addresses_change(nl, &v[i]);
 		if (r < 0)
 			return error_set(err, -r, "set up the guest's interface %s", v[i].now->name);
 	}

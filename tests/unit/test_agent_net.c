@@ -203,6 +203,25 @@ static void a_new_first_address_takes_no_routes_away(void **state)
 	says("ip -o link show eth0 | grep -q 'mtu 9000'");
 }
 
+static void an_mtu_that_was_too_small_for_ipv6(void **state)
+{
+	struct agent_pair sysctl = { S("ipv6/conf/eth0/accept_dad"), S("0") };
+	struct agent_address v6 = { .local = V6(0xfd, 1, 3), .prefix = 64, FOREVER };
+	struct agent_interface i = { .name = S("eth0"), .device_mac = { 2, 'k', 'r', 'u', 'n', 0 },
+				     .mac = { 2, 'k', 'r', 'u', 'n', 0 }, .mtu = 1000 };
+
+	lay_out();
+	begin(*state, &i, 1);
+	says("! test -e /proc/sys/net/ipv6/conf/eth0");
+	i.mtu = 1500;
+	i.sysctls = &sysctl;
+	i.addresses = &v6;
+	i.num_sysctls = i.num_addresses = 1;
+	assert_int_equal(tell(*state, &i, NULL), 0);
+	says("ip -6 -o address show eth0 | grep -q fd01::3");
+	says("grep -qx 0 /proc/sys/net/ipv6/conf/eth0/accept_dad");
+}
+
 static void a_route_that_comes_to_be_second_is_second(void **state)
 {
 	struct agent_interface first = two[0];
@@ -281,6 +300,7 @@ int main(void)
 		T(interfaces_are_as_they_were_on_the_host),
 		T(what_is_gone_is_deleted_and_nothing_else),
 		T(a_new_first_address_takes_no_routes_away),
+		T(an_mtu_that_was_too_small_for_ipv6),
 		T(a_route_that_comes_to_be_second_is_second),
 		T(a_blackhole_outlives_its_interface),
 		T(what_comes_before_the_container_waits),
