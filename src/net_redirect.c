@@ -187,21 +187,20 @@ static void put_action(struct netlink_request *req, uint16_t type, int to)
 /* Keys go by the network header, before which is the Ethernet header; one that is zero is met by all. */
 static void put_u32(struct netlink_request *req, const uint8_t *source)
 {
-	struct {
-		struct tc_u32_sel sel;
-		struct tc_u32_key key[2];
-	} u32 = { .sel = { .flags = TC_U32_TERMINAL, .nkeys = 1 } };
+	struct tc_u32_key keys[2] = { 0 };
+	const struct tc_u32_sel sel = { .flags = TC_U32_TERMINAL, .nkeys = source ? 2 : 1 };
+	uint8_t buf[sizeof(sel) + sizeof(keys)];
 
 	if (source) {
-		u32.sel.nkeys = 2;
-		u32.key[0] = (struct tc_u32_key){ .mask = UINT32_MAX, .off = ETH_ALEN - ETH_HLEN };
-		u32.key[1] = (struct tc_u32_key){ .mask = htonl(0xffff0000u),
-						  .off = ETH_ALEN - ETH_HLEN + 4 };
-		memcpy(&u32.key[0].val, source, 4);
-		memcpy(&u32.key[1].val, source + 4, 2);
+		keys[0] = (struct tc_u32_key){ .mask = UINT32_MAX, .off = ETH_ALEN - ETH_HLEN };
+		keys[1] = (struct tc_u32_key){ .mask = htonl(0xffff0000u),
+					       .off = ETH_ALEN - ETH_HLEN + 4 };
+		memcpy(&keys[0].val, source, 4);
+		memcpy(&keys[1].val, source + 4, 2);
 	}
-	netlink_put(req, TCA_U32_SEL, &u32,
-		    sizeof(u32.sel) + u32.sel.nkeys * sizeof(u32.key[0]));
+	memcpy(buf, &sel, sizeof(sel));
+	memcpy(buf + sizeof(sel), keys, sizeof(keys));
+	netlink_put(req, TCA_U32_SEL, buf, sizeof(sel) + sel.nkeys * sizeof(keys[0]));
 }
 
 static void put_flower(struct netlink_request *req, const uint8_t *source)
