@@ -75,7 +75,8 @@ static void begin(struct fixture *f)
 	tap = net_tap_create(&nl, ifindex, 1500, &f->tap, 1, NULL);
 	if (tap < 0)
 		skip();
-	assert_int_equal(net_redirect_join(&nl, ifindex, tap, (const uint8_t[6]){ 2 }, NULL), 0);
+	if (net_redirect_join(&nl, ifindex, tap, (const uint8_t[6]){ 2 }, NULL) < 0)
+		skip(); /* no traffic control in this kernel */
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	assert_int_equal(pipe2(log, O_CLOEXEC | O_NONBLOCK), 0);
 	snprintf(text, sizeof(text), "%d", ifindex);
