@@ -149,7 +149,7 @@ static void interfaces_are_as_they_were_on_the_host(void **state)
 	says("grep -qx 2 /proc/sys/net/ipv4/conf/eth0/rp_filter");
 	says("grep -qx 0 /proc/sys/net/ipv6/conf/eth0/accept_dad");
 	/* the third one is out of sight */
-	says("! ip -o link | grep -q 'd2[@:]'");
+	says("! ip -o link | grep -q '^[0-9]*: d2[@:]'");
 }
 
 /* What the host has no more goes; what the container has made itself, and what has a lifetime, stays. */
