@@ -63,6 +63,12 @@ void net_end(struct net_fixture *f)
 	close_tap(f);
 }
 
+void net_use_event_idx(struct net_fixture *f)
+{
+	for (unsigned int i = 0; i < f->net->dev.ops->num_queues; i++)
+		f->drv.queues[i].vq->event_idx = true;
+}
+
 /* Kick, let the device's thread and then the machine see what there is. */
 void net_run(struct net_fixture *f, unsigned int queue)
 {
@@ -85,7 +91,7 @@ void net_fill(uint8_t *p, size_t len, unsigned int seed)
 		p[i] = (uint8_t)(i * 7 + seed);
 }
 
-void net_send_frame(struct net_fixture *f, const struct virtio_net_hdr_v1 *hdr, size_t len)
+void net_add_frame(struct net_fixture *f, const struct virtio_net_hdr_v1 *hdr, size_t len)
 {
 	uint8_t *p = fake_driver_ptr(&f->drv, f->gpa, NET_HDR_LEN + len);
 	const struct fake_buffer bufs[] = { { f->gpa, NET_HDR_LEN, false },
@@ -94,6 +100,11 @@ void net_send_frame(struct net_fixture *f, const struct virtio_net_hdr_v1 *hdr, 
 	memcpy(p, hdr, NET_HDR_LEN);
 	net_fill(p + NET_HDR_LEN, len, 1);
 	fake_driver_add(&f->drv, TX, bufs, len ? 2 : 1);
+}
+
+void net_send_frame(struct net_fixture *f, const struct virtio_net_hdr_v1 *hdr, size_t len)
+{
+	net_add_frame(f, hdr, len);
 	net_run(f, TX);
 }
 

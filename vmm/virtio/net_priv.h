@@ -33,8 +33,11 @@
 #define NET_ETH_LEN 14u
 /* The largest that segmentation makes of one packet, its Ethernet header and a VLAN tag included. */
 #define NET_FRAME_MAX (65535u + NET_ETH_LEN + 4u)
-/* Packets in one direction before the other, and who waits for the lock, get their turn. */
-#define NET_BATCH 64
+/* What is moved in one direction before the other gets its turn and the driver hears of it. */
+#define NET_BATCH 16
+#define NET_BATCH_BYTES (256u << 10)
+/* Turns of both before who waits for the lock gets his. */
+#define NET_ROUNDS 8u
 
 #define NET_RX_IOV 1023
 #define NET_RX_BUFFERS 512
@@ -92,14 +95,18 @@ struct net {
 	struct net_pair pairs[NET_PAIRS_MAX];
 };
 
-/** net_rx_run() - move packets from the tap to the guest; with the pair's lock held */
-void net_rx_run(struct net_pair *p);
+/**
+ * net_rx_run() - move a batch of packets from the tap to the guest; with the pair's lock held
+ *
+ * Return: whether there were any. The driver is not told of them, as with net_tx_run().
+ */
+bool net_rx_run(struct net_pair *p);
 
 /** net_rx_reset() - forget the driver's buffers */
 void net_rx_reset(struct net_pair *p);
 
-/** net_tx_run() - move packets from the guest to the tap; with the pair's lock held */
-void net_tx_run(struct net_pair *p);
+/** net_tx_run() - likewise from the guest to the tap */
+bool net_tx_run(struct net_pair *p);
 
 /**
  * net_tx_check() - may a packet with this header be handed to the tap? (5.1.6.2)
@@ -157,9 +164,6 @@ int net_vhost_own(const struct net_pair *p);
 int net_vhost_set_up(const struct net_pair *p);
 /** net_vhost_update() - have it serve the queues with the present tap, or not */
 int net_vhost_update(struct net_pair *p);
-
-/** net_notify() - interrupt the driver if it wants to hear of this queue */
-void net_notify(struct net *net, unsigned int queue);
 
 /** net_again() - look at a queue again, after everybody else had a turn */
 void net_again(struct net *net, unsigned int queue);

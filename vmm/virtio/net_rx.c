@@ -129,10 +129,10 @@ static void rx_deliver(struct net_pair *p, size_t len)
 }
 
 /*
- * Read one packet. 1; 0: the tap has none; -errno. One that does not fit (the driver gave small
+ * Read one packet. Its length; 0: the tap has none; -errno. One that does not fit (the driver gave small
  * buffers, or a feature that it did not agree to would be needed) is lost, as on any wire.
  */
-static int rx_one(struct net_pair *p)
+static ssize_t rx_one(struct net_pair *p)
 {
 	const bool merge = net_has(p->net, VIRTIO_NET_F_MRG_RXBUF);
 	struct net_rx *rx = &p->rx;
@@ -151,28 +151,28 @@ static int rx_one(struct net_pair *p)
 		return errno == EAGAIN ? 0 : -errno;
 	if ((size_t)n > NET_HDR_LEN && (size_t)n <= room)
 		rx_deliver(p, (size_t)n);
-	return 1;
+	return n;
 }
 
-void net_rx_run(struct net_pair *p)
+bool net_rx_run(struct net_pair *p)
 {
-	const struct virtqueue *vq = &p->net->dev.queues[NET_QUEUE_RX(p->index)];
-	const uint16_t used = vq->used_idx;
-	int r = 1;
+	size_t bytes = 0;
+	ssize_t n = 1;
 
-	if (p->tap < 0)
-		return;
-	for (unsigned int i = 0; i < NET_BATCH && r > 0; i++) {
-		r = rx_gather(p);
-		p->rx_starving = r == 0;
-		if (r > 0)
-			r = rx_one(p);
+	if (p->tap < 0 || !p->attached || p->rx_starving)
+		return false;
+	for (unsigned int i = 0; i < NET_BATCH && bytes < NET_BATCH_BYTES && n > 0; i++) {
+		n = rx_gather(p);
+		p->rx_starving = n == 0;
+		if (n > 0)
+			n = rx_one(p);
+		if (n > 0)
+			bytes += (size_t)n;
 	}
-	if (vq->used_idx != used)
-		net_notify(p->net, NET_QUEUE_RX(p->index));
 	/* EBADFD, EIO: the tap's interface has gone or is down, and no more packets come. */
-	if (r == -EPROTO)
+	if (n == -EPROTO)
 		net_broken(p, "malformed chain in the receive queue");
-	else if (r < 0)
+	else if (n < 0)
 		p->rx_starving = true;
+	return bytes > 0;
 }
