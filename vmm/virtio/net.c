@@ -10,7 +10,9 @@
  * guest memory, and computes or leaves out checksums and segmentation as its virtio header says.
  *
  * When the driver gives no buffers, the tap is not read, and drops what its queue does not hold, as
- * a network card does; when the tap takes no packets, the tx queue is left alone.
+ * a network card does. The other way nothing holds the guest back: a tap whose send buffer nobody has
+ * bounded, as ours, takes every packet at once, and what is too much is dropped by whoever comes next.
+ * From one that says EAGAIN the tx queue waits.
  */
 #include "vmm/virtio/net_priv.h"
 
