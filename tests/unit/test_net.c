@@ -20,6 +20,8 @@ static void the_configuration_is_what_was_asked(void **state)
 	assert_memory_equal(config.mac, net_fixture_mac, 6);
 	assert_int_equal(le16toh(config.mtu), MTU);
 	assert_int_equal(le16toh(config.status), VIRTIO_NET_S_LINK_UP);
+	/* buffers of 1.5 KiB for as many of the longest packets as one batch has */
+	assert_true(f.net->dev.ops->queue_max_size * 1536u >= NET_BATCH * (NET_HDR_LEN + NET_FRAME_MAX));
 	net_end(&f);
 }
 

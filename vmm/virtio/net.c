@@ -155,11 +155,14 @@ static void net_destroy(struct virtio_device *dev)
 	free(net);
 }
 
-/* The queues are a matter of the number of pairs: a table for each. */
+/*
+ * The queues are a matter of the number of pairs: a table for each. Linux's buffers are of 1.5 to 4
+ * KiB, so that a quarter of these entries would hold six of the longest packets, or sixteen.
+ */
 #define NET_OPS(queues)                                                                       \
 	{                                                                                     \
 		.name = "net", .device_id = VIRTIO_ID_NET, .num_queues = (queues),            \
-		.queue_max_size = 256,                                                        \
+		.queue_max_size = 1024,                                                       \
 		/* Up to and with mtu: what follows belongs to features not offered. */       \
 		.config_size = offsetof(struct virtio_net_config, speed),                     \
 		.features = NET_FEATURES, .config_read = net_config_read,                     \
