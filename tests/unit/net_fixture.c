@@ -17,9 +17,11 @@ static void make_tap(struct net_fixture *f, int *taps, unsigned int pairs)
 {
 	f->pairs = pairs;
 	for (unsigned int i = 0; i < pairs; i++) {
+		const int room = 1 << 20; /* for some of the longest packets */
 		int pair[2];
 
 		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+		setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 		taps[i] = pair[0];
 		fake_tap_opened(taps[i]);
 		f->peers[i] = pair[1];

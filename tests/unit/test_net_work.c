@@ -156,6 +156,26 @@ static void interrupts_come_while_packets_do(void **state)
 	net_end(&a.f);
 }
 
+/* Also when a few packets fill all of the driver's buffers. */
+static void interrupts_come_before_the_buffers_are_used_up(void **state)
+{
+	struct answering a;
+
+	(void)state;
+	begin_answering(&a, false);
+	for (unsigned int i = 0; i < 60; i++)
+		fake_driver_add(&a.f.drv, RX,
+				&(struct fake_buffer){ a.f.gpa + i * (16u << 10), 16u << 10, true }, 1);
+	net_run(&a.f, RX);
+	for (unsigned int i = 0; i < 5; i++)
+		net_feed(&a.f, 64 << 10);
+	one_callback(&a.f);
+	/* each takes four buffers, and its header a part of a fifth */
+	assert_int_equal(a.received, 5 * 5);
+	assert_int_equal(a.most_at_once, NET_BATCH_BYTES / (64 << 10) * 5);
+	net_end(&a.f);
+}
+
 /* Whoever waits for the lock gets it, however much there is to do. */
 static void the_lock_is_left_after_some_rounds(void **state)
 {
@@ -192,6 +212,7 @@ int main(void)
 		cmocka_unit_test(one_interrupt_tells_of_both_directions),
 		cmocka_unit_test(each_queue_is_asked),
 		cmocka_unit_test(interrupts_come_while_packets_do),
+		cmocka_unit_test(interrupts_come_before_the_buffers_are_used_up),
 		cmocka_unit_test(the_lock_is_left_after_some_rounds),
 	};
 

@@ -221,6 +221,7 @@ int net_pair_attach(struct net_pair *p, bool on)
 		if (p->live && p->tx_blocked)
 			net_again(p->net, NET_QUEUE_TX(p->index));
 		p->attached = p->tx_blocked = false;
+		net_rx_drop(p);
 		net_pair_watch(p);
 	}
 	if (p->tap >= 0)
@@ -253,6 +254,7 @@ void net_pair_unplug(struct net_pair *p)
 	const int tap = p->tap;
 
 	p->tap = -1;
+	net_rx_drop(p);
 	event_loop_remove(p->loop, &p->tap_src);
 	net_pair_watch(p);
 	if (tap >= 0)

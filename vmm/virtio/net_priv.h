@@ -41,6 +41,10 @@
 
 #define NET_RX_IOV 1023
 #define NET_RX_BUFFERS 512
+/* With one more, of what the host's kernel takes from its stack; for more it allocates each time. */
+#define NET_RX_FAST_IOV 7
+/* Packets that get the whole vector after one that needed it. */
+#define NET_RX_LARGE 64
 
 /** struct net_buffer - a chain that the driver gave for received packets */
 struct net_buffer {
@@ -49,12 +53,21 @@ struct net_buffer {
 	uint32_t len;
 };
 
-/** struct net_rx - chains taken from the rx queue and not used yet, in order */
+/**
+ * struct net_rx - chains taken from the rx queue and not used yet, in order
+ *
+ * While @packet is set, a packet of that length has been read, the first @landed bytes of it into
+ * @iov up to @landed_iov, and the rest into @spill.
+ */
 struct net_rx {
 	struct net_buffer buffers[NET_RX_BUFFERS];
-	struct iovec iov[NET_RX_IOV + 1]; /* of all buffers; one more for what does not fit */
+	struct iovec iov[NET_RX_IOV + 1]; /* of all buffers; one more for the spill */
 	size_t num_buffers, num_iov;
 	size_t bytes;
+	size_t packet, landed, landed_iov;
+	unsigned int large; /* so many packets more get the whole vector */
+	/* A buffer has room for the header, and a byte more tells a packet that is too long. */
+	uint8_t spill[NET_FRAME_MAX + 1];
 };
 
 struct net;
@@ -104,6 +117,9 @@ bool net_rx_run(struct net_pair *p);
 
 /** net_rx_reset() - forget the driver's buffers */
 void net_rx_reset(struct net_pair *p);
+
+/** net_rx_drop() - a packet that waits for buffers is lost with the tap's queue that it came by */
+void net_rx_drop(struct net_pair *p);
 
 /** net_tx_run() - likewise from the guest to the tap */
 bool net_tx_run(struct net_pair *p);
