@@ -6,8 +6,9 @@
  * the queues and a queue of the tap, so that neither waits for what the vCPUs do to other devices.
  * Kicks go to it by ioeventfd, and it interrupts the guest itself, past the machine's lock. On
  * virtio-mmio all queues share one interrupt, and so one of the guest's processors; what several
- * pairs bring is that the packets are copied in parallel. We never do that: the tap reads and writes
- * guest memory, and computes or leaves out checksums and segmentation as its virtio header says.
+ * pairs bring is that the packets are copied in parallel. It is the tap that does it, which reads and
+ * writes guest memory, and computes or leaves out checksums and segmentation as its virtio header says;
+ * we do with what spills (net_rx.c).
  *
  * When the driver gives no buffers, the tap is not read, and drops what its queue does not hold, as
  * a network card does. The other way nothing holds the guest back: a tap whose send buffer nobody has
