@@ -175,7 +175,19 @@ static int container_keep_mappings(struct container *c, const struct agent_mappi
 	return 0;
 }
 
-static int container_create(struct container *c, const struct agent_container *spec,
+/* What was told of the network before there was one. */
+static void obey_early(struct container *c)
+{
+	for (bool more = true; more;) {
+		cleanup_error struct error *err = NULL;
+
+		more = net_early(&c->net, &err);
+		if (err)
+			control_send_log(c->control, LOG_LEVEL_WARNING, error_msg(err));
+	}
+}
+
+static int container_create(struct container *c, struct agent_container *spec,
 			    struct error **err)
 {
 	const uint64_t known = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |
@@ -192,10 +204,10 @@ static int container_create(struct container *c, const struct agent_container *s
 	    sockets_listen(&c->sockets, spec, err) < 0)
 		return -1;
 	if (boot_set_clock(spec->boot_time, err) < 0 ||
-	    net_configure(spec->interfaces, spec->num_interfaces, true, err) < 0 ||
-	    net_spares_hide(&c->spares, err) < 0 ||
+	    net_begin(&c->net, spec->interfaces, spec->num_interfaces, err) < 0 ||
 	    names_serve(&c->names, spec->name_server, err) < 0)
 		return -1;
+	obey_early(c);
 	boot_pin_export(spec);
 	c->cgroup = cgroup_create(spec->cgroup, spec->num_cgroup, err);
 	if (c->cgroup < 0 || cgroup_delegate(c->cgroup, spec, err) < 0)
@@ -312,31 +324,11 @@ static void obey_cgroup(struct container *c, struct wire_reader *r)
 }
 
 /* What the engine does to a running container's network. Nobody waits for an answer. */
-static void obey_interface(struct container *c, struct wire_reader *r)
-{
-	cleanup_error struct error *err = NULL;
-	struct agent_interface *v;
-	size_t count;
-
-	v = agent_interfaces_decode(r, &count);
-	if (!wire_done(r))
-		error_set(&err, EPROTO, "malformed interface message");
-	for (size_t i = 0; i < count && !err; i++)
-		net_plug(&c->spares, &v[i], &err);
-	if (err)
-		control_send_log(c->control, LOG_LEVEL_WARNING, error_msg(err));
-	agent_interfaces_release(v, count);
-}
-
-static void obey_interface_gone(struct container *c, const struct msg *msg)
+static void obey_network(struct container *c, const struct msg *msg)
 {
 	cleanup_error struct error *err = NULL;
 
-	if (msg->len != AGENT_MAC_LEN)
-		error_set(&err, EPROTO, "malformed interface message");
-	else
-		net_unplug(&c->spares, (const uint8_t *)msg->payload, &err);
-	if (err)
+	if (net_message(&c->net, msg->type, msg->payload, msg->len, &err) < 0)
 		control_send_log(c->control, LOG_LEVEL_WARNING, error_msg(err));
 }
 
@@ -381,7 +373,7 @@ static void obey_dns_is(struct container *c, struct wire_reader *r)
 void container_init(struct container *c, struct agent_loop *loop, struct control *control)
 {
 	*c = (struct container){ .loop = loop, .control = control, .cgroup = -1,
-				 .mount_ns = -1, .proc = -1, .spares = { .netns = -1, .own = -1 },
+				 .mount_ns = -1, .proc = -1, .net.spares = { .netns = -1, .own = -1 },
 				 .sockets = { .loop = loop, .control = control },
 				 .local = { .loop = loop, .control = control },
 				 .names = { .loop = loop, .control = control, .source.fd = -1 },
@@ -406,10 +398,8 @@ void container_message(struct container *c, const struct msg *msg)
 		obey_signal(c, &r);
 		break;
 	case AGENT_INTERFACE:
-		obey_interface(c, &r);
-		break;
 	case AGENT_INTERFACE_GONE:
-		obey_interface_gone(c, msg);
+		obey_network(c, msg);
 		break;
 	case AGENT_RESIZE:
 		obey_resize(c, &r);

@@ -31,7 +31,7 @@ struct container {
 	struct control *control; /* borrowed */
 	uint64_t namespaces;
 	struct agent_mappings uids; /* owned; with CLONE_NEWUSER */
-	struct net_spares spares;
+	struct net net;
 	int cgroup; /* owned */
 	int mount_ns; /* owned: the container's, for as long as the machine runs */
 	int proc;     /* owned: the container's /proc; -1: it has none */

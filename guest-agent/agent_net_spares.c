@@ -105,25 +105,27 @@ int net_spares_hide(struct net_spares *s, struct error **err)
 	return r < 0 ? error_set(err, -r, "put a network device of the guest's aside") : 0;
 }
 
-int net_plug(struct net_spares *s, const struct agent_interface *i, struct error **err)
+int net_plug(struct net_spares *s, struct net_known *k, struct agent_interface *i,
+	     struct error **err)
 {
 	cleanup_netlink struct netlink nl = { .fd = -1 };
 	int ifindex, r;
 
 	if (s->netns < 0)
-		return net_configure(i, 1, false, err);
+		return net_configure(k, i, 1, err);
 	if (spares_open_netlink(s, &nl, err) < 0)
 		return -1;
 	ifindex = net_find(&nl, i->device_mac);
 	if (ifindex <= 0)
-		return net_configure(i, 1, false, err);
+		return net_configure(k, i, 1, err);
 	r = link_move(&nl, ifindex, s->own);
 	if (r < 0)
 		return error_set(err, -r, "take a network device of the guest's");
-	return net_configure(i, 1, true, err);
+	return net_configure(k, i, 1, err);
 }
 
-int net_unplug(struct net_spares *s, const uint8_t *device_mac, struct error **err)
+int net_unplug(struct net_spares *s, struct net_known *k, const uint8_t *device_mac,
+	       struct error **err)
 {
 	cleanup_netlink struct netlink nl = { .fd = -1 };
 	int ifindex, r;
@@ -132,6 +134,7 @@ int net_unplug(struct net_spares *s, const uint8_t *device_mac, struct error **e
 		return -1;
 	if (netlink_open(&nl, err) < 0)
 		return -1;
+	net_forget(k, &nl, device_mac);
 	ifindex = net_find(&nl, device_mac);
 	if (ifindex <= 0)
 		return 0;

@@ -34,6 +34,7 @@
 #include "driver_bundle.h"
 #include "launch_internal.h"
 #include "launch_net.h"
+#include "net_namespace.h"
 #include "rootless.h"
 #include "spawn.h"
 
@@ -94,7 +95,7 @@ static int load_bundle(struct launch *l, struct error **err)
 	return 0;
 }
 
-/* Where the configuration asks for a new network namespace, or for one by its path. */
+/* Where the configuration asks for a new network namespace, or for one by its path. The host's is none. */
 static int open_netns(struct launch *l, struct error **err)
 {
 	const struct oci_namespace *ns = oci_spec_namespace(&l->c.spec, CLONE_NEWNET);
@@ -102,8 +103,7 @@ static int open_netns(struct launch *l, struct error **err)
 	l->new_netns = ns && !ns->path;
 	if (!ns || !ns->path)
 		return 0;
-	l->netns = open(ns->path, O_RDONLY | O_CLOEXEC);
-	return l->netns < 0 ? error_set(err, errno, "linux.namespaces: %s", ns->path) : 0;
+	return net_namespace_open(ns->path, &l->netns, err);
 }
 
 /* What the guest comes to be; once more when a driver was added to it. */

@@ -62,12 +62,15 @@ static int connect_guest(void *data, struct error **err)
 
 	if (netlink_open(&nl, err) < 0 || net_collect(&nl, &l->net, err) < 0)
 		return -1;
+	if (l->net.notes)
+		log_warning("%s", l->net.notes);
 	for (size_t i = 0; i < l->net.count; i++) {
 		struct agent_interface *in = &l->net.interfaces[i];
 		int *fds = &l->vmm_fds[VMM_FD_NET + i * VMM_NET_QUEUES_MAX];
 
 		taps[i] = net_tap_create(&nl, l->net.ifindex[i], in->mtu, fds, l->net_queues, err);
-		if (taps[i] < 0 || net_redirect_join(&nl, l->net.ifindex[i], taps[i], err) < 0)
+		if (taps[i] < 0 ||
+		    net_redirect_join(&nl, l->net.ifindex[i], taps[i], in->mac, err) < 0)
 			return error_wrap(err, "interface %s", in->name);
 		net_device_mac((uint32_t)i, in->device_mac);
 	}
@@ -212,9 +215,8 @@ void launch_net_remove(const struct oci_spec *spec)
 
 	if (!ns || !ns->path)
 		return;
-	netns = open(ns->path, O_RDONLY | O_CLOEXEC);
 	/* Normally it is gone: with it went all of this. */
-	if (netns < 0 || net_namespace_run(netns, remove_stale, NULL, &why) < 0)
-		log_debug("the network namespace %s: %s", ns->path,
-			  why ? error_msg(why) : strerror(errno));
+	if (net_namespace_open(ns->path, &netns, &why) < 0 ||
+	    (netns >= 0 && net_namespace_run(netns, remove_stale, NULL, &why) < 0))
+		log_debug("the network namespace %s: %s", ns->path, error_msg(why));
 }

@@ -17,8 +17,11 @@
 #define VCPUS_MAX 64
 #define CPU_LAST 65535
 
-/* The guest kernel's own memory: its image and tables, and 1/64 of RAM for struct page. */
-#define GUEST_KERNEL (64 * MIB)
+/*
+ * The guest kernel's own memory: its image and tables, 4 MiB of receive buffers for each of two networks,
+ * and 1/64 of RAM for struct page.
+ */
+#define GUEST_KERNEL (72 * MIB)
 
 /* The VMM, the file server and what the host's kernel keeps for them. */
 #define HOST_ROOM (96 * MIB)

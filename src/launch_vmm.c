@@ -25,6 +25,12 @@
 #define KERNEL_FILE DATADIR "/vmlinux"
 
 /* A guest that has not set itself up by then never will. */
+/*
+ * What a device says is the most that the driver takes, and a device may come to stand for any
+ * network. The agent sets what it is. With buffers that merge the guest needs no larger ones.
+ */
+#define NET_DEVICE_MTU 65535
+
 #define BOOT_TIMEOUT_MS 120000
 #define END_TIMEOUT_MS 10000
 
@@ -195,11 +201,10 @@ static int send_config(struct launch *l, struct error **err)
 	cfg.net_queues = l->net_queues;
 	for (size_t i = 0; i < l->num_nets; i++) {
 		net_device_mac((uint32_t)i, cfg.net[i].mac);
-		cfg.net[i].mtu = 65535;
-		if (i >= l->net.count)
-			continue;
-		memcpy(cfg.net[i].mac, l->net.interfaces[i].device_mac, sizeof(cfg.net[i].mac));
-		cfg.net[i].mtu = l->net.interfaces[i].mtu;
+		cfg.net[i].mtu = NET_DEVICE_MTU;
+		if (i < l->net.count)
+			memcpy(cfg.net[i].mac, l->net.interfaces[i].device_mac,
+			       sizeof(cfg.net[i].mac));
 	}
 	cfg.guest = guest.data;
 	cfg.guest_len = guest.len;

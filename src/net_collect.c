@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fib_rules.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,11 +21,11 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/netlink.h"
+#include "net_collect_priv.h"
 #include "net_redirect.h"
 
 #define COLLECT_TRIES 5
-/* Of one interface: more than any engine makes, and all fit into one message. */
-#define LIST_MAX 256
+#define NOTES_MAX 1024
 #define SYSCTL_NET "/proc/sys/net/"
 
 void net_device_mac(uint32_t number, uint8_t mac[AGENT_MAC_LEN])
@@ -33,227 +35,157 @@ void net_device_mac(uint32_t number, uint8_t mac[AGENT_MAC_LEN])
 	memcpy(mac, base, AGENT_MAC_LEN);
 }
 
-struct collect {
-	struct net_found *found;
-	int only; /* ifindex of the one that is looked for; 0: those that a guest can have */
-	struct error **err;
-};
-
-/* One more element of a list that doubles as it grows; NULL with an error. */
-static void *list_grow(void **list, size_t *count, size_t size, struct error **err)
+int collect_refuse(struct collect *c, const char *fmt, ...)
 {
-	void *p = *list;
+	char text[256];
+	va_list args;
 
-	if (*count == LIST_MAX) {
-		error_set(err, E2BIG, "the container's network has more than %d addresses, routes "
-			  "or neighbours", LIST_MAX);
-		return NULL;
-	}
-	if ((*count & (*count - 1)) == 0)
-		p = realloc(p, (*count ? *count * 2 : 1) * size);
-	if (!p) {
-		error_set(err, ENOMEM, "cannot look at the container's network");
-		return NULL;
-	}
-	*list = p;
-	p = (char *)p + (*count)++ * size;
-	memset(p, 0, size);
-	return p;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	if (!c->found->joined)
+		return error_set(c->err, 0, "%s", text);
+	net_found_note(c->found, text);
+	return 0;
 }
 
-static struct agent_interface *found_by_index(struct net_found *found, uint32_t ifindex)
+void net_found_note(struct net_found *found, const char *text)
 {
-	for (size_t i = 0; i < found->count; i++)
-		if ((uint32_t)found->ifindex[i] == ifindex)
-			return &found->interfaces[i];
-	return NULL;
-}
+	char **notes = &found->notes, *more = NULL;
 
-/* An address of an attribute; family 0 where it is absent. */
-static struct agent_ip ip_of(uint8_t family, const struct rtattr *a)
-{
-	const size_t len = family == AF_INET ? 4 : 16;
-	struct agent_ip ip = { 0 };
-
-	if (a && RTA_PAYLOAD(a) == len) {
-		ip.family = family;
-		memcpy(ip.bytes, RTA_DATA(a), len);
-	}
-	return ip;
+	if (*notes && (strlen(*notes) > NOTES_MAX || strstr(*notes, text)))
+		return;
+	if (asprintf(&more, "%s%s%s", *notes ? *notes : "", *notes ? "; " : "", text) < 0)
+		return;
+	free(*notes);
+	*notes = more;
 }
 
 static int refuse_second(struct collect *c)
 {
-	return error_set(c->err, 0, "a microVM is connected to this network namespace already: "
-			 "give the container a network of its own, or run the others that share it "
-			 "with another runtime");
+	return error_set(c->err, 0, "a microVM is connected to this network namespace already, "
+			 "and receives all that arrives there: give the container a network of its "
+			 "own");
 }
 
-static bool is_for_guest(const struct ifinfomsg *link, const struct rtattr *mac)
-{
-	return link->ifi_type == ARPHRD_ETHER && link->ifi_flags & IFF_UP && mac &&
-	       RTA_PAYLOAD(mac) == AGENT_MAC_LEN;
-}
+/* What of a link is of interest. */
+struct link {
+	const struct ifinfomsg *info;
+	const char *name;
+	const struct rtattr *mac;
+	int below;    /* ifindex of the one on which it is stacked; 0: none of this namespace */
+	bool veth;    /* a pair's, of which the other end is not below it */
+	bool for_guest;
+	bool enslaved; /* to a bond, a bridge… */
+	uint32_t mtu;
+};
 
 /* IFLA_LINKINFO's IFLA_INFO_KIND. */
-static bool is_veth(const struct rtattr *info)
+static bool is_kind(const struct rtattr *info, const char *kind)
 {
 	const struct rtattr *a = info ? RTA_DATA(info) : NULL;
 	size_t left = info ? RTA_PAYLOAD(info) : 0;
 
 	for (; a && RTA_OK(a, left); a = RTA_NEXT(a, left))
 		if (a->rta_type == IFLA_INFO_KIND)
-			return netlink_str(a) && !strcmp(netlink_str(a), "veth");
+			return netlink_str(a) && !strcmp(netlink_str(a), kind);
 	return false;
+}
+
+/* False: none that could be for the guest. */
+static bool link_parse(const struct nlmsghdr *h, struct link *l)
+{
+	const struct rtattr *tb[IFLA_LINK_NETNSID + 1];
+	bool pair;
+
+	if (h->nlmsg_type != RTM_NEWLINK || h->nlmsg_len < NLMSG_LENGTH(sizeof(*l->info)))
+		return false;
+	netlink_attrs(h, sizeof(*l->info), tb, IFLA_LINK_NETNSID + 1);
+	*l = (struct link){ .info = NLMSG_DATA(h), .name = netlink_str(tb[IFLA_IFNAME]),
+			    .mac = tb[IFLA_ADDRESS], .enslaved = netlink_u32(tb[IFLA_MASTER]),
+			    .mtu = netlink_u32(tb[IFLA_MTU]) };
+	l->veth = is_kind(tb[IFLA_LINKINFO], "veth");
+	pair = l->veth || is_kind(tb[IFLA_LINKINFO], "netkit");
+	if (!pair && !tb[IFLA_LINK_NETNSID] && netlink_u32(tb[IFLA_LINK]) != (uint32_t)l->info->ifi_index)
+		l->below = (int)netlink_u32(tb[IFLA_LINK]);
+	l->for_guest = l->info->ifi_type == ARPHRD_ETHER && l->info->ifi_flags & IFF_UP && l->mac &&
+		       RTA_PAYLOAD(l->mac) == AGENT_MAC_LEN;
+	return l->name && !(l->info->ifi_flags & IFF_LOOPBACK);
+}
+
+static int note_lower(void *data, const struct nlmsghdr *h)
+{
+	struct collect *c = data;
+	struct link l;
+
+	if (!link_parse(h, &l) || !l.for_guest || !l.below || c->num_lowers == COLLECT_LOWERS_MAX)
+		return 0;
+	c->lowers[c->num_lowers].ifindex = l.below;
+	snprintf(c->lowers[c->num_lowers++].upper, IFNAMSIZ, "%s", l.name);
+	return 0;
+}
+
+/*
+ * What arrives at an interface is redirected before it can come to one that is stacked on it (a VLAN, a
+ * bond…): of the two the upper one is the guest's.
+ */
+static bool is_below(struct collect *c, const struct link *l)
+{
+	const char *upper = l->enslaved ? "the one that it is part of" : NULL;
+	char text[128];
+
+	for (size_t i = 0; i < c->num_lowers && !upper; i++)
+		if (c->lowers[i].ifindex == l->info->ifi_index)
+			upper = c->lowers[i].upper;
+	if (!upper)
+		return false;
+	snprintf(text, sizeof(text), "interface %s is not the guest's: %s is", l->name, upper);
+	net_found_note(c->found, text);
+	return true;
+}
+
+/* 1: to be taken; 0: not; -1 with an error. */
+static int link_choose(struct collect *c, const struct link *l)
+{
+	const size_t max = c->found->joined ? NET_FOUND_MAX : AGENT_INTERFACES_MAX;
+
+	if (c->only)
+		return l->info->ifi_index == c->only;
+	if (net_tap_is_ours(l->name))
+		return c->found->joined ? 0 : refuse_second(c);
+	if (!l->for_guest) {
+		log_debug("interface %s is not for the guest", l->name);
+		return 0;
+	}
+	if (is_below(c, l))
+		return 0;
+	return c->found->count < max ? 1 :
+	       collect_refuse(c, "the container has more than %zu networks, and a microVM no more "
+			      "interfaces", max);
 }
 
 static int take_link(void *data, const struct nlmsghdr *h)
 {
-	const struct ifinfomsg *link = NLMSG_DATA(h);
 	struct collect *c = data;
-	const struct rtattr *tb[IFLA_LINKINFO + 1];
 	struct agent_interface *i;
-	const char *name;
+	struct link l;
+	int r;
 
-	if (c->only && link->ifi_index != c->only)
+	if (!link_parse(h, &l))
 		return 0;
-	if (h->nlmsg_type != RTM_NEWLINK || h->nlmsg_len < NLMSG_LENGTH(sizeof(*link)))
-		return 0;
-	netlink_attrs(h, sizeof(*link), tb, IFLA_LINKINFO + 1);
-	name = netlink_str(tb[IFLA_IFNAME]);
-	if (!name || link->ifi_flags & IFF_LOOPBACK)
-		return 0;
-	if (!c->only && net_tap_is_ours(name))
-		return c->found->joined ? 0 : refuse_second(c);
-	if (!c->only && !is_for_guest(link, tb[IFLA_ADDRESS])) {
-		log_debug("interface %s is not for the guest", name);
-		return 0;
-	}
-	if (c->found->count == AGENT_INTERFACES_MAX)
-		return error_set(c->err, 0, "the container has more than %d networks, and a microVM "
-				 "no more interfaces", AGENT_INTERFACES_MAX);
+	r = link_choose(c, &l);
+	if (r <= 0)
+		return r;
 	i = &c->found->interfaces[c->found->count];
 	memset(i, 0, sizeof(*i));
-	c->found->ifindex[c->found->count++] = link->ifi_index;
-	c->found->veth |= is_veth(tb[IFLA_LINKINFO]);
-	i->name = strdup(name);
-	i->mtu = netlink_u32(tb[IFLA_MTU]);
+	c->found->ifindex[c->found->count++] = l.info->ifi_index;
+	c->found->veth |= l.veth;
+	i->name = strdup(l.name);
+	i->mtu = l.mtu;
+	i->flags = c->only ? 0 : l.info->ifi_flags & IFF_NOARP;
 	if (!c->only)
-		memcpy(i->mac, RTA_DATA(tb[IFLA_ADDRESS]), AGENT_MAC_LEN);
-	return i->name ? 0 : error_set(c->err, ENOMEM, "interface %s", name);
-}
-
-static int take_address(void *data, const struct nlmsghdr *h)
-{
-	const struct ifaddrmsg *a = NLMSG_DATA(h);
-	struct collect *c = data;
-	const struct rtattr *tb[IFA_BROADCAST + 1];
-	struct agent_interface *i;
-	struct agent_address *out;
-	struct agent_ip local;
-
-	if (h->nlmsg_type != RTM_NEWADDR || h->nlmsg_len < NLMSG_LENGTH(sizeof(*a)) ||
-	    (a->ifa_family != AF_INET && a->ifa_family != AF_INET6))
-		return 0;
-	i = found_by_index(c->found, a->ifa_index);
-	/* Link-local addresses are the host's own, and the guest has some. */
-	if (!i || (c->only && a->ifa_scope == RT_SCOPE_LINK))
-		return 0;
-	netlink_attrs(h, sizeof(*a), tb, IFA_BROADCAST + 1);
-	/* IFA_LOCAL where there is one: IFA_ADDRESS is then the other end's. */
-	local = ip_of(a->ifa_family, tb[IFA_LOCAL] ? tb[IFA_LOCAL] : tb[IFA_ADDRESS]);
-	if (!local.family)
-		return 0;
-	out = list_grow((void **)&i->addresses, &i->num_addresses, sizeof(*out), c->err);
-	if (!out)
-		return -1;
-	out->local = local;
-	out->prefix = a->ifa_prefixlen;
-	out->scope = a->ifa_scope;
-	out->broadcast = ip_of(AF_INET, tb[IFA_BROADCAST]);
-	out->peer = ip_of(a->ifa_family, tb[IFA_ADDRESS]);
-	if (!memcmp(&out->peer, &local, sizeof(local)))
-		out->peer.family = 0;
-	return 0;
-}
-
-static int route_fill(struct agent_route *out, const struct rtmsg *rt, const struct rtattr **tb)
-{
-	const struct rtattr *metrics = tb[RTA_METRICS];
-
-	out->family = rt->rtm_family;
-	out->destination = ip_of(rt->rtm_family, tb[RTA_DST]);
-	out->gateway = ip_of(rt->rtm_family, tb[RTA_GATEWAY]);
-	out->source = ip_of(rt->rtm_family, tb[RTA_PREFSRC]);
-	out->prefix = rt->rtm_dst_len;
-	out->protocol = rt->rtm_protocol;
-	out->scope = rt->rtm_scope;
-	out->flags = rt->rtm_flags & RTNH_F_ONLINK;
-	out->priority = netlink_u32(tb[RTA_PRIORITY]);
-	if (!metrics || !RTA_PAYLOAD(metrics))
-		return 0;
-	out->metrics_len = RTA_PAYLOAD(metrics);
-	out->metrics = malloc(out->metrics_len);
-	if (!out->metrics)
-		return -ENOMEM;
-	memcpy(out->metrics, RTA_DATA(metrics), out->metrics_len);
-	return 0;
-}
-
-static int take_route(void *data, const struct nlmsghdr *h)
-{
-	const struct rtmsg *rt = NLMSG_DATA(h);
-	struct collect *c = data;
-	const struct rtattr *tb[RTA_VIA + 1];
-	struct agent_interface *i;
-	struct agent_route *out;
-
-	/* Those of addresses come with the addresses; other tables are the local one, or policy. */
-	if (h->nlmsg_type != RTM_NEWROUTE || h->nlmsg_len < NLMSG_LENGTH(sizeof(*rt)) ||
-	    (rt->rtm_family != AF_INET && rt->rtm_family != AF_INET6) ||
-	    rt->rtm_type != RTN_UNICAST || rt->rtm_protocol == RTPROT_KERNEL ||
-	    rt->rtm_flags & RTM_F_CLONED)
-		return 0;
-	netlink_attrs(h, sizeof(*rt), tb, RTA_VIA + 1);
-	if ((tb[RTA_TABLE] ? netlink_u32(tb[RTA_TABLE]) : rt->rtm_table) != RT_TABLE_MAIN)
-		return 0;
-	if ((tb[RTA_MULTIPATH] || tb[RTA_VIA]) && c->only)
-		return 0;
-	if (tb[RTA_MULTIPATH] || tb[RTA_VIA])
-		return error_set(c->err, 0, "the container's network has a route by several ways or "
-				 "of two address families, which a microVM is not given");
-	i = found_by_index(c->found, netlink_u32(tb[RTA_OIF]));
-	if (!i)
-		return 0;
-	out = list_grow((void **)&i->routes, &i->num_routes, sizeof(*out), c->err);
-	if (!out)
-		return -1;
-	return route_fill(out, rt, tb) < 0 ? error_set(c->err, ENOMEM, "routes") : 0;
-}
-
-static int take_neighbour(void *data, const struct nlmsghdr *h)
-{
-	const struct ndmsg *nd = NLMSG_DATA(h);
-	struct collect *c = data;
-	const struct rtattr *tb[NDA_LLADDR + 1];
-	struct agent_neighbour *out;
-	struct agent_interface *i;
-
-	if (h->nlmsg_type != RTM_NEWNEIGH || h->nlmsg_len < NLMSG_LENGTH(sizeof(*nd)) ||
-	    (nd->ndm_family != AF_INET && nd->ndm_family != AF_INET6) ||
-	    !(nd->ndm_state & NUD_PERMANENT) || nd->ndm_flags & NTF_PROXY)
-		return 0;
-	i = found_by_index(c->found, (uint32_t)nd->ndm_ifindex);
-	netlink_attrs(h, sizeof(*nd), tb, NDA_LLADDR + 1);
-	if (!i || !tb[NDA_LLADDR] || RTA_PAYLOAD(tb[NDA_LLADDR]) != AGENT_MAC_LEN ||
-	    !ip_of(nd->ndm_family, tb[NDA_DST]).family)
-		return 0;
-	out = list_grow((void **)&i->neighbours, &i->num_neighbours, sizeof(*out), c->err);
-	if (!out)
-		return -1;
-	out->ip = ip_of(nd->ndm_family, tb[NDA_DST]);
-	memcpy(out->mac, RTA_DATA(tb[NDA_LLADDR]), AGENT_MAC_LEN);
-	return 0;
+		memcpy(i->mac, RTA_DATA(l.mac), AGENT_MAC_LEN);
+	return i->name ? 0 : error_set(c->err, ENOMEM, "interface %s", l.name);
 }
 
 static int dump(struct netlink *nl, struct collect *c, uint16_t type, netlink_fn fn)
@@ -263,10 +195,12 @@ static int dump(struct netlink *nl, struct collect *c, uint16_t type, netlink_fn
 		struct ifaddrmsg address;
 		struct rtmsg route;
 		struct ndmsg neighbour;
+		struct fib_rule_hdr rule;
 	} any = { 0 };
 	const size_t len = type == RTM_GETLINK  ? sizeof(any.link) :
 			   type == RTM_GETADDR  ? sizeof(any.address) :
 			   type == RTM_GETROUTE ? sizeof(any.route) :
+			   type == RTM_GETRULE  ? sizeof(any.rule) :
 						  sizeof(any.neighbour);
 	struct netlink_request req;
 
@@ -275,12 +209,15 @@ static int dump(struct netlink *nl, struct collect *c, uint16_t type, netlink_fn
 }
 
 /*
- * What engines set of an interface's IPv6 beside addresses. Read of this thread's namespace, which
- * is what /proc/sys/net shows.
+ * What engines set of an interface beside addresses. Read of this thread's namespace, which is what
+ * /proc/sys/net shows.
  */
 static int take_sysctls(struct agent_interface *i)
 {
-	static const char *const names[] = { "disable_ipv6", "accept_ra", "autoconf" };
+	static const char *const names[][2] = {
+		{ "ipv4", "arp_notify" }, { "ipv4", "rp_filter" },  { "ipv6", "disable_ipv6" },
+		{ "ipv6", "accept_ra" },  { "ipv6", "accept_dad" }, { "ipv6", "autoconf" },
+	};
 	const size_t count = sizeof(names) / sizeof(*names);
 
 	i->sysctls = calloc(count, sizeof(*i->sysctls));
@@ -291,11 +228,12 @@ static int take_sysctls(struct agent_interface *i)
 		cleanup_close int fd = -1;
 		char path[128];
 
-		snprintf(path, sizeof(path), SYSCTL_NET "ipv6/conf/%s/%s", i->name, names[n]);
+		snprintf(path, sizeof(path), SYSCTL_NET "%s/conf/%s/%s", names[n][0], i->name,
+			 names[n][1]);
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		p->value = fd < 0 ? NULL : fd_read_file(fd, 64, NULL);
 		if (!p->value)
-			continue; /* a host without IPv6 */
+			continue; /* a host without IPv6, or an MTU too small for it */
 		p->value[strcspn(p->value, "\n")] = 0;
 		p->key = strdup(path + strlen(SYSCTL_NET));
 		i->num_sysctls++;
@@ -305,20 +243,35 @@ static int take_sysctls(struct agent_interface *i)
 	return 0;
 }
 
-static int collect_once(struct netlink *nl, struct collect *c)
+/* What is the container's alone: a host's neighbours and settings are not the guest's. */
+static int collect_container(struct netlink *nl, struct collect *c)
 {
-	int r = dump(nl, c, RTM_GETLINK, take_link);
+	int r = dump(nl, c, RTM_GETRULE, collect_rule);
 
+	/* A kernel without policy routing. */
+	if (r == -EOPNOTSUPP || r == -EAFNOSUPPORT)
+		r = 0;
 	if (r == 0)
-		r = dump(nl, c, RTM_GETADDR, take_address);
-	if (r == 0)
-		r = dump(nl, c, RTM_GETROUTE, take_route);
-	/* Not the host's own neighbours and settings. */
-	if (r == 0 && !c->only)
-		r = dump(nl, c, RTM_GETNEIGH, take_neighbour);
-	for (size_t i = 0; i < c->found->count && r == 0 && !c->only; i++)
+		r = dump(nl, c, RTM_GETNEIGH, collect_neighbour);
+	for (size_t i = 0; i < c->found->count && r == 0; i++)
 		r = take_sysctls(&c->found->interfaces[i]);
 	return r;
+}
+
+static int collect_once(struct netlink *nl, struct collect *c)
+{
+	int r;
+
+	c->num_lowers = 0;
+	r = dump(nl, c, RTM_GETLINK, note_lower);
+	if (r == 0)
+		r = dump(nl, c, RTM_GETLINK, take_link);
+	if (r < 0 || !c->found->count)
+		return r;
+	r = dump(nl, c, RTM_GETADDR, collect_address);
+	if (r == 0)
+		r = dump(nl, c, RTM_GETROUTE, collect_route);
+	return r < 0 || c->only ? r : collect_container(nl, c);
 }
 
 static int collect(struct netlink *nl, struct collect *c)
@@ -397,6 +350,8 @@ void net_found_release(struct net_found *found)
 {
 	for (size_t i = 0; i < found->count; i++)
 		agent_interface_reset(&found->interfaces[i]);
+	free(found->notes);
+	found->notes = NULL;
 	found->count = 0;
 	found->veth = false;
 }

@@ -16,4 +16,11 @@ typedef int (*net_namespace_fn)(void *data, struct error **err);
  */
 int net_namespace_run(int netns, net_namespace_fn fn, void *data, struct error **err);
 
+/**
+ * net_namespace_open() - the network namespace that a configuration names by a path
+ * @netns: out: its fd; -1: it is this thread's own, the host's, to which engines give a path, too
+ *         (docker --network host), and which is never to be taken for a container's
+ */
+int net_namespace_open(const char *path, int *netns, struct error **err);
+
 #endif

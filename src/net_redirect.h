@@ -2,7 +2,7 @@
 #ifndef NET_REDIRECT_H
 #define NET_REDIRECT_H
 
-/* A tap beside an interface, and all that arrives at either sent out by the other. */
+/* A tap beside an interface, and what arrives at either sent out by the other. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,10 +28,15 @@ int net_tap_create(struct netlink *nl, int ifindex, uint32_t mtu, int *fds, size
 
 /**
  * net_redirect_join() - redirect in both directions
+ * @mac: the interface's: what comes from the tap with another one as its source is dropped
  *
  * An earlier redirect of ours of either interface, whose other end may be gone, is replaced.
  */
-int net_redirect_join(struct netlink *nl, int ifindex, int tap, struct error **err);
+int net_redirect_join(struct netlink *nl, int ifindex, int tap, const uint8_t *mac,
+		      struct error **err);
+
+/** net_redirect_set_mac() - the interface, which is joined to a tap, has another MAC now */
+int net_redirect_set_mac(struct netlink *nl, int ifindex, const uint8_t *mac, struct error **err);
 
 /**
  * net_redirect_share_names() - let answers to questions about names arrive in the namespace, too

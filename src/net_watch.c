@@ -7,14 +7,15 @@
  *
  * Theory of operation: whenever the namespace has changed and been quiet for a moment, it is looked
  * at as a whole. An interface that is new gets a tap and a device of the guest's that stands for
- * none; one that is gone gives its device back; what was added to one is told. What connects in the
- * namespace to an address of its own is handed to the guest, too (net_local.h). All that is read of the
- * guest's is what it asks about names, where an engine answers that in the namespace (net_dns.h). The end
- * of the socket is the end of the VMM: the redirects are removed, and the process ends.
+ * none; one that is gone gives its device back; one that has changed is told of as a whole. What connects
+ * in the namespace to an address of its own is handed to the guest, too (net_local.h). All that is read of
+ * the guest's is what it asks about names, where an engine answers that in the namespace (net_dns.h). The
+ * end of the socket is the end of the VMM: the redirects are removed, and the process ends.
  */
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/if_tun.h>
+#include <linux/neighbour.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <sched.h>
@@ -49,8 +50,9 @@
 
 struct device {
 	int ifindex; /* of the interface it stands for; 0: of none */
-	char *sent;  /* owned: the description that was sent last; NULL: none, but at create */
+	char *sent;  /* owned: the description that was sent last; NULL: none yet */
 	size_t sent_len;
+	uint8_t mac[AGENT_MAC_LEN]; /* that the guest may send with */
 };
 
 struct watch {
@@ -61,8 +63,9 @@ struct watch {
 	struct device devices[VMM_NET_MAX];
 	size_t count;
 	size_t queues; /* of each device, and of its tap */
-	int warned; /* ifindex for which there was no device */
 	int64_t look_at; /* CLOCK_MONOTONIC, ms: when the namespace has been quiet; -1: it has not changed */
+	bool looked;
+	char *notes; /* owned: of what the guest is not given; NULL: of nothing */
 };
 
 /* What is polled for, in this order. */
@@ -107,23 +110,30 @@ static void look_for_gone(struct watch *w, const struct net_found *found)
 	}
 }
 
-/* Tell of a device's interface what was not told before; with the queues of its tap if it is new. */
-static void device_describe(struct device *d, uint32_t number, struct agent_interface *in,
+/*
+ * Tell of a device's interface what was not told before; with the queues of its tap if it is new. What
+ * was told at create is told again when it is first looked at, for it may have changed by then.
+ */
+static void device_describe(struct watch *w, struct device *d, struct agent_interface *in,
 			    const int *taps, size_t queues)
 {
-	cleanup_wire struct wire_writer w = { 0 };
+	const uint32_t number = (uint32_t)(d - w->devices);
+	cleanup_wire struct wire_writer desc = { 0 };
+	cleanup_error struct error *err = NULL;
 
 	net_device_mac(number, in->device_mac);
-	agent_interfaces_encode(&w, in, 1);
-	if (w.failed || (!queues && d->sent && d->sent_len == w.len && !memcmp(d->sent, w.data, w.len)))
+	agent_interfaces_encode(&desc, in, 1);
+	if (desc.failed || (!queues && d->sent && d->sent_len == desc.len &&
+			    !memcmp(d->sent, desc.data, desc.len)))
 		return;
-	/* What was there at create was told then. */
-	if (queues || d->sent)
-		watch_send(queues ? VMM_NET_PLUG : VMM_NET_CHANGE, number, w.data, w.len, taps,
-			   queues);
+	if (!queues && memcmp(d->mac, in->mac, AGENT_MAC_LEN) &&
+	    net_redirect_set_mac(&w->nl, d->ifindex, in->mac, &err) < 0)
+		log_warning("interface %s: %s", in->name, error_msg(err));
+	memcpy(d->mac, in->mac, AGENT_MAC_LEN);
+	watch_send(queues ? VMM_NET_PLUG : VMM_NET_CHANGE, number, desc.data, desc.len, taps, queues);
 	free(d->sent);
-	d->sent_len = w.len;
-	d->sent = steal_ptr(w.data);
+	d->sent_len = desc.len;
+	d->sent = steal_ptr(desc.data);
 }
 
 static struct device *free_device(struct watch *w)
@@ -134,34 +144,64 @@ static struct device *free_device(struct watch *w)
 	return NULL;
 }
 
-static void plug(struct watch *w, int ifindex, struct agent_interface *in)
+/* The device that the interface has now; NULL with an error. */
+static struct device *plug(struct watch *w, int ifindex, struct agent_interface *in, struct error **err)
 {
 	struct device *d = free_device(w);
-	cleanup_error struct error *err = NULL;
-	int fds[VMM_NET_QUEUES_MAX], tap;
+	int fds[VMM_NET_QUEUES_MAX], tap, r = -1;
 
 	if (!d) {
-		if (w->warned != ifindex)
-			log_warning("the microVM has no network device left for %s: it has it after "
-				    "a restart", in->name);
-		w->warned = ifindex;
-		return;
+		error_set(err, 0, "the microVM has no network device left for it; it has it after a "
+			  "restart");
+		return NULL;
 	}
-	tap = net_tap_create(&w->nl, ifindex, in->mtu, fds, w->queues, &err);
-	if (tap < 0) {
-		log_warning("interface %s: %s", in->name, error_msg(err));
-		return;
-	}
-	if (net_redirect_join(&w->nl, ifindex, tap, &err) == 0) {
+	tap = net_tap_create(&w->nl, ifindex, in->mtu, fds, w->queues, err);
+	if (tap < 0)
+		return NULL;
+	r = net_redirect_join(&w->nl, ifindex, tap, in->mac, err);
+	if (r == 0) {
 		d->ifindex = ifindex;
 		if (net_dns_asks(&w->dns))
 			net_redirect_share_names(&w->nl, ifindex, tap);
-		device_describe(d, (uint32_t)(d - w->devices), in, fds, w->queues);
-	} else {
-		log_warning("interface %s: %s", in->name, error_msg(err));
+		device_describe(w, d, in, fds, w->queues);
 	}
 	for (size_t i = 0; i < w->queues; i++)
 		close(fds[i]);
+	return r == 0 ? d : NULL;
+}
+
+static struct device *device_of(struct watch *w, int ifindex)
+{
+	for (size_t i = 0; i < w->count; i++)
+		if (w->devices[i].ifindex == ifindex)
+			return &w->devices[i];
+	return NULL;
+}
+
+/* What the guest is not given, when that changes; `create` has told what there was then. */
+static void look_at_notes(struct watch *w, struct net_found *found)
+{
+	const bool same = w->notes && found->notes && !strcmp(w->notes, found->notes);
+
+	if (found->notes && !same && w->looked)
+		log_warning("%s", found->notes);
+	w->looked = true;
+	free(w->notes);
+	w->notes = steal_ptr(found->notes);
+}
+
+static void look_for_new(struct watch *w, struct net_found *found)
+{
+	for (size_t i = 0; i < found->count; i++) {
+		struct agent_interface *in = &found->interfaces[i];
+		cleanup_error struct error *err = NULL;
+		char text[512];
+
+		if (device_of(w, found->ifindex[i]) || plug(w, found->ifindex[i], in, &err))
+			continue;
+		snprintf(text, sizeof(text), "interface %s: %s", in->name, error_msg(err));
+		net_found_note(found, text);
+	}
 }
 
 static void look(struct watch *w)
@@ -174,28 +214,44 @@ static void look(struct watch *w)
 		return;
 	}
 	look_for_gone(w, &found);
+	/* Before the others: a route of a new one's may come before one that there was. */
+	look_for_new(w, &found);
 	for (size_t i = 0; i < found.count; i++) {
-		struct device *d = NULL;
+		struct device *d = device_of(w, found.ifindex[i]);
 
-		for (size_t n = 0; n < w->count; n++)
-			if (w->devices[n].ifindex == found.ifindex[i])
-				d = &w->devices[n];
 		if (d)
-			device_describe(d, (uint32_t)(d - w->devices), &found.interfaces[i], NULL,
-					0);
-		else
-			plug(w, found.ifindex[i], &found.interfaces[i]);
+			device_describe(w, d, &found.interfaces[i], NULL, 0);
 	}
+	look_at_notes(w, &found);
 	net_found_release(&found);
 }
 
-/* Read away what changed; how much is of no interest, and what was lost neither. */
-static void drain(int fd)
+/* Of neighbours only the permanent ones are the guest's; the namespace's own come and go. */
+static bool matters(const struct nlmsghdr *h)
 {
-	char buf[8192];
+	const struct ndmsg *nd = NLMSG_DATA(h);
 
-	while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0 || errno == ENOBUFS || errno == EINTR)
-		;
+	return h->nlmsg_type != RTM_NEWNEIGH || h->nlmsg_len < NLMSG_LENGTH(sizeof(*nd)) ||
+	       nd->ndm_state & NUD_PERMANENT;
+}
+
+/* Read away what changed: did anything that is of interest, or was something lost? */
+static bool drain(int fd)
+{
+	_Alignas(struct nlmsghdr) char buf[8192];
+	bool changed = false;
+	ssize_t n;
+
+	while ((n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT)) > 0 || errno == ENOBUFS ||
+	       errno == EINTR) {
+		const struct nlmsghdr *h = (const struct nlmsghdr *)buf;
+		size_t len = n > 0 ? (size_t)n : 0;
+
+		changed |= n <= 0;
+		for (; NLMSG_OK(h, len) && !changed; h = NLMSG_NEXT(h, len))
+			changed = matters(h);
+	}
+	return changed;
 }
 
 static int64_t now_ms(void)
@@ -236,10 +292,8 @@ static bool watch_turn(struct watch *w, const struct pollfd *pfd)
 	net_dns_answer(&w->dns, pfd + WAIT_DNS, WATCH_FD);
 	if (pfd[WAIT_VMM].revents && !hear_vmm(w))
 		return false;
-	if (pfd[WAIT_EVENTS].revents) {
+	if (pfd[WAIT_EVENTS].revents && drain(w->events.fd))
 		w->look_at = now_ms() + QUIET_MS;
-		drain(w->events.fd);
-	}
 	for (unsigned int i = 0; i < NET_LOCAL_FAMILIES; i++)
 		if (pfd[WAIT_LOCAL + i].revents)
 			net_local_accept(&w->local, i, WATCH_FD);
@@ -268,7 +322,8 @@ static void watch_run(struct watch *w)
 static int watch_open(struct watch *w, struct error **err)
 {
 	static const int groups[] = { RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
-				      RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE };
+				      RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
+				      RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_NEIGH };
 
 	if (netlink_open(&w->nl, err) < 0 || netlink_open(&w->events, err) < 0)
 		return -1;
@@ -390,5 +445,6 @@ int main(int argc, char **argv)
 			net_redirect_remove(&w.nl, w.devices[i].ifindex);
 		device_clear(&w.devices[i]);
 	}
+	free(w.notes);
 	return 0;
 }

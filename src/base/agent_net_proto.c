@@ -9,11 +9,11 @@
 
 /* The smallest encodings of list elements, for wire_get_count(). */
 #define IP_MIN 17
-#define ADDRESS_MIN (3 * IP_MIN + 2)
-#define ROUTE_MIN (3 * IP_MIN + 16)
+#define ADDRESS_MIN (3 * IP_MIN + 18)
+#define ROUTE_MIN (3 * IP_MIN + 21)
 #define NEIGHBOUR_MIN (IP_MIN + AGENT_MAC_LEN)
 #define SYSCTL_MIN 8
-#define INTERFACE_MIN (2 * AGENT_MAC_LEN + 24)
+#define INTERFACE_MIN (2 * AGENT_MAC_LEN + 28)
 
 static void put_raw(struct wire_writer *w, const uint8_t *bytes, size_t len)
 {
@@ -46,6 +46,7 @@ static void encode_routes(struct wire_writer *w, const struct agent_interface *i
 		const struct agent_route *t = &i->routes[n];
 
 		wire_put_u8(w, t->family);
+		wire_put_u8(w, t->type);
 		put_ip(w, &t->destination);
 		put_ip(w, &t->gateway);
 		put_ip(w, &t->source);
@@ -54,6 +55,7 @@ static void encode_routes(struct wire_writer *w, const struct agent_interface *i
 		wire_put_u8(w, t->scope);
 		wire_put_u32(w, t->flags);
 		wire_put_u32(w, t->priority);
+		wire_put_u32(w, t->order);
 		wire_put_bytes(w, t->metrics, t->metrics_len);
 	}
 }
@@ -64,6 +66,7 @@ static void encode_interface(struct wire_writer *w, const struct agent_interface
 	put_raw(w, i->mac, AGENT_MAC_LEN);
 	wire_put_str(w, i->name);
 	wire_put_u32(w, i->mtu);
+	wire_put_u32(w, i->flags);
 	wire_put_u32(w, (uint32_t)i->num_addresses);
 	for (size_t n = 0; n < i->num_addresses; n++) {
 		put_ip(w, &i->addresses[n].local);
@@ -71,6 +74,10 @@ static void encode_interface(struct wire_writer *w, const struct agent_interface
 		put_ip(w, &i->addresses[n].broadcast);
 		wire_put_u8(w, i->addresses[n].prefix);
 		wire_put_u8(w, i->addresses[n].scope);
+		wire_put_u32(w, i->addresses[n].flags);
+		wire_put_u32(w, i->addresses[n].priority);
+		wire_put_u32(w, i->addresses[n].preferred);
+		wire_put_u32(w, i->addresses[n].valid);
 	}
 	encode_routes(w, i);
 	wire_put_u32(w, (uint32_t)i->num_neighbours);
@@ -113,6 +120,10 @@ static void decode_addresses(struct wire_reader *r, struct agent_interface *i)
 		get_ip(r, &i->addresses[n].broadcast);
 		i->addresses[n].prefix = wire_get_u8(r);
 		i->addresses[n].scope = wire_get_u8(r);
+		i->addresses[n].flags = wire_get_u32(r);
+		i->addresses[n].priority = wire_get_u32(r);
+		i->addresses[n].preferred = wire_get_u32(r);
+		i->addresses[n].valid = wire_get_u32(r);
 	}
 }
 
@@ -139,6 +150,7 @@ static void decode_routes(struct wire_reader *r, struct agent_interface *i)
 		struct agent_route *t = &i->routes[n];
 
 		t->family = wire_get_u8(r);
+		t->type = wire_get_u8(r);
 		get_ip(r, &t->destination);
 		get_ip(r, &t->gateway);
 		get_ip(r, &t->source);
@@ -147,6 +159,7 @@ static void decode_routes(struct wire_reader *r, struct agent_interface *i)
 		t->scope = wire_get_u8(r);
 		t->flags = wire_get_u32(r);
 		t->priority = wire_get_u32(r);
+		t->order = wire_get_u32(r);
 		decode_metrics(r, t);
 	}
 }
@@ -157,6 +170,7 @@ static void decode_interface(struct wire_reader *r, struct agent_interface *i)
 	get_raw(r, i->mac, AGENT_MAC_LEN);
 	i->name = wire_get_str(r);
 	i->mtu = wire_get_u32(r);
+	i->flags = wire_get_u32(r);
 	decode_addresses(r, i);
 	decode_routes(r, i);
 	i->neighbours = get_list(r, NEIGHBOUR_MIN, sizeof(*i->neighbours), &i->num_neighbours);

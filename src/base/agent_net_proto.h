@@ -15,6 +15,8 @@
 #define AGENT_MAC_LEN 6
 /* Interfaces of a container. */
 #define AGENT_INTERFACES_MAX 4
+/* A lifetime that does not end, as struct ifa_cacheinfo has it. */
+#define AGENT_FOREVER UINT32_MAX
 
 struct agent_pair;
 
@@ -29,15 +31,24 @@ struct agent_address {
 	struct agent_ip peer;	   /* the other end of a point-to-point link; family 0: none */
 	struct agent_ip broadcast; /* IPv4 only */
 	uint8_t prefix, scope;
+	uint32_t flags;		   /* IFA_F_NOPREFIXROUTE and IFA_F_MANAGETEMPADDR, or 0 */
+	uint32_t priority;	   /* metric of the route that comes with it; 0: the kernel's own */
+	uint32_t preferred, valid; /* seconds; AGENT_FOREVER */
 };
 
+/**
+ * struct agent_route - a route of the main table
+ *
+ * One that leads nowhere (RTN_BLACKHOLE, …) belongs to no interface: that of any one has it.
+ */
 struct agent_route {
-	uint8_t family;
+	uint8_t family, type; /* RTN_UNICAST, RTN_BLACKHOLE, … */
 	struct agent_ip destination; /* family 0: the default route */
 	struct agent_ip gateway, source;
 	uint8_t prefix, protocol, scope;
 	uint32_t flags;	   /* RTNH_F_ONLINK or 0 */
 	uint32_t priority; /* metric */
+	uint32_t order;	   /* how many of the container's with its destination and metric come before */
 	char *metrics;	   /* RTA_METRICS, as the kernel gave it; NULL: none */
 	size_t metrics_len;
 };
@@ -52,12 +63,13 @@ struct agent_neighbour {
  * struct agent_interface - one interface
  * @device_mac: the address that the virtio-net device says it has: finds it in the guest
  * @mac:	the address to give it
+ * @flags:	IFF_NOARP or 0
  * @sysctls:	paths below /proc/sys/net, and their values
  */
 struct agent_interface {
 	uint8_t device_mac[AGENT_MAC_LEN], mac[AGENT_MAC_LEN];
 	char *name;
-	uint32_t mtu;
+	uint32_t mtu, flags;
 	struct agent_address *addresses;
 	size_t num_addresses;
 	struct agent_route *routes;

@@ -103,7 +103,7 @@ struct vmm_net {
  */
 enum vmm_net_msg {
 	VMM_NET_PLUG = 1, /* u32 device, bytes: AGENT_INTERFACE payload; fds: the tap's queues */
-	VMM_NET_CHANGE,	  /* the same without a tap: addresses or routes were added */
+	VMM_NET_CHANGE,	  /* the same without a tap: how it is now */
 	VMM_NET_UNPLUG,	  /* u32 device */
 	VMM_NET_LOCAL,	  /* u32 TCP port, bytes: the address (4 or 16, in network byte order) to which
 			   * somebody in the namespace connected; fd: the connection */

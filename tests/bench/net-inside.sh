@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The part of tests/bench/net that runs in the tested host. Prints lines "TARGET WHAT ROUND VALUE".
+# The part of tests/bench/net that runs in the tested host. Prints lines "TARGET WHAT ROUND VALUE", the
+# value "failed" where there is none.
 #
 # Usage: net-inside.sh SHARE ROUNDS SECONDS TARGETS
 # shellcheck shell=bash
@@ -14,7 +15,11 @@ export LD_LIBRARY_PATH=$share/lib
 IFS=, read -ra targets <<< "$4"
 declare -A address=([crun]=10.84.0.11 [krun-gpu]=10.84.0.12 [qemu]=10.84.0.13
 	[krun-gpu-vhost]=10.84.0.14 [qemu-vhost]=10.84.0.15 [krun-gpu-2]=10.84.0.16)
+client=10.84.0.100
 qemus=()
+silent=' ' # targets that never answered
+# What takes longer than this does not work; iperf3 comes to an end some time after its last second.
+limit=$((seconds * 5 + 20))
 
 # What every target runs: iperf3 for throughput, net for requests and responses.
 serve='export LD_LIBRARY_PATH=/bench/lib; /bench/net serve 7000 > /dev/null & exec /bench/iperf3 -s'
@@ -58,20 +63,52 @@ make_initramfs() {
 	(cd "$root" && find . | cpio --quiet -o -H newc) > "$root.cpio"
 }
 
+bridge() {
+	podman network inspect -f '{{.NetworkInterface}}' "$network"
+}
+
+# join_bridge NAME - a network namespace bench-NAME, whose eth0 is a port of the bridge's.
+join_bridge() {
+	ip netns add "bench-$1"
+	ip link add "b-$1" type veth peer name eth0 netns "bench-$1"
+	ip link set "b-$1" master "$(bridge)" up
+	ip -n "bench-$1" link set eth0 up
+}
+
+leave_bridge() {
+	ip link delete "b-$1" 2> /dev/null || true
+	ip netns delete "bench-$1" 2> /dev/null || true
+}
+
+# start_client - where the requests come from: a neighbour of the targets, and not their gateway.
+start_client() {
+	if [ ! -e "/sys/class/net/$(bridge)" ]; then
+		echo "the bridge is podman's, so that one of its containers has to be among the targets" >&2
+		return 1
+	fi
+	join_bridge client
+	ip -n bench-client link set lo up
+	ip -n bench-client address add "$client/24" dev eth0
+}
+
+# from_client SECONDS COMMAND... - run it there, for that long at most.
+from_client() {
+	local most=$1
+	shift
+
+	timeout -k 5 "$most" ip netns exec bench-client "$@"
+}
+
 # start_qemu TARGET - QEMU with a tap that is joined to a veth of the bridge's as krun-gpu's is.
 start_qemu() {
-	local target=$1 vhost=off root bridge cpus mac
+	local target=$1 vhost=off root cpus mac
 	root=$(mktemp -d)
-	bridge=$(podman network inspect -f '{{.NetworkInterface}}' "$network")
 	cpus=$(nproc)
 
 	[ "$target" = qemu ] || vhost=on
 	mac=02:00:00:00:00:${address[$target]##*.}
 	make_initramfs "$root" "${address[$target]}"
-	ip netns add "bench-$target"
-	ip link add "b-$target" type veth peer name eth0 netns "bench-$target"
-	ip link set "b-$target" master "$bridge" up
-	ip -n "bench-$target" link set eth0 up
+	join_bridge "$target"
 	ip -n "bench-$target" tuntap add tap0 mode tap vnet_hdr
 	ip -n "bench-$target" link set tap0 up
 	for pair in "eth0 tap0" "tap0 eth0"; do
@@ -96,16 +133,29 @@ cpu_ms() {
 		/proc/stat
 }
 
-# throughput TARGET WHAT ROUND OPTION... - Mbit/s, and the host's CPU time for each MiB.
+# failed TARGET ROUND WHAT... - these have no figure, and the others have theirs.
+failed() {
+	local target=$1 round=$2 what
+	shift 2
+
+	for what; do echo "$target $what $round failed"; done
+}
+
+# throughput TARGET WHAT ROUND SECONDS OPTION... - Mbit/s, and the host's CPU time for each MiB.
 throughput() {
-	local target=$1 what=$2 round=$3 before json
-	shift 3
+	local target=$1 what=$2 round=$3 length=$4 before json='' bytes=0
+	shift 4
 
 	before=$(cpu_ms)
-	# A target that cannot end a test in its time has no figure, and the others have theirs.
-	if ! json=$(timeout $((seconds * 10 + 60)) "$share/iperf3" -c "${address[$target]}" \
-		-t "$seconds" -J "$@") || [ "$(jq '.end.sum_received.bytes // 0' <<< "$json")" = 0 ]; then
-		echo "$target $what: $(jq -r '.error // "no answer"' <<< "$json")" >&2
+	if json=$(from_client "$limit" "$share/iperf3" -c "${address[$target]}" \
+		--connect-timeout 5000 -t "$length" -J "$@"); then
+		bytes=$(jq '.end.sum_received.bytes // 0' <<< "$json" || true)
+	fi
+	if [ "${bytes:-0}" = 0 ]; then
+		json=$(jq -r '.error // empty' <<< "$json" 2> /dev/null || true)
+		echo "$target $what: ${json:-no answer in $limit s}" >&2
+		failed "$target" "$round" "$what" "$what-cpu"
+		sleep 2 # its server, too, has to give up
 		return
 	fi
 	jq -r --arg t "$target" --arg w "$what" --arg r "$round" --argjson cpu \
@@ -114,29 +164,46 @@ throughput() {
 		"\($t) \($w)-cpu \($r) \($cpu / ($s.bytes / 1048576))"' <<< "$json"
 }
 
+requests() {
+	local rate
+
+	if rate=$(from_client "$limit" "$share/net" rr "${address[$1]}" 7000 "$seconds"); then
+		echo "$1 rr $2 $rate"
+		return
+	fi
+	echo "$1 rr: ${rate:-no answer in $limit s}" >&2
+	failed "$1" "$2" rr
+}
+
+# round NUMBER - number 0, which does not count, is short: for what is slow the first time only.
 round() {
-	local target rate
+	local target
 
 	for target in "${targets[@]}"; do
-		throughput "$target" to-1 "$1"
-		throughput "$target" from-1 "$1" -R
-		throughput "$target" to-4 "$1" -P 4
-		throughput "$target" from-4 "$1" -P 4 -R
-		rate=$(timeout $((seconds * 10 + 60)) "$share/net" rr "${address[$target]}" 7000 "$seconds") ||
-			{ echo "$target rr: $rate" >&2; continue; }
-		echo "$target rr $1 $rate"
+		if [[ $silent == *" $target "* ]]; then
+			failed "$target" "$1" {to,from}-{1,4}{,-cpu} rr
+		elif [ "$1" -eq 0 ]; then
+			throughput "$target" to-1 0 1
+			throughput "$target" from-1 0 1 -R
+		else
+			throughput "$target" to-1 "$1" "$seconds"
+			throughput "$target" from-1 "$1" "$seconds" -R
+			throughput "$target" to-4 "$1" "$seconds" -P 4
+			throughput "$target" from-4 "$1" "$seconds" -P 4 -R
+			requests "$target" "$1"
+		fi
 	done
 }
 
 wait_for() {
-	local i
+	local end=$((SECONDS + 120))
 
-	for ((i = 0; i < 120; i++)); do
-		! timeout 10 "$share/net" half "$1" 7000 > /dev/null || return 0
+	while [ $SECONDS -lt $end ]; do
+		! from_client 10 "$share/net" half "${address[$1]}" 7000 > /dev/null || return 0
 		sleep 1
 	done
 	echo "$1 does not answer" >&2
-	return 1
+	silent+="$1 "
 }
 
 finish() {
@@ -145,24 +212,25 @@ finish() {
 	[ ${#qemus[@]} -eq 0 ] || kill "${qemus[@]}" 2> /dev/null || true
 	for target in "${targets[@]}"; do
 		case $target in
-		qemu*)
-			ip link delete "b-$target" 2> /dev/null || true
-			ip netns delete "bench-$target" 2> /dev/null || true
-			;;
+		qemu*) leave_bridge "$target" ;;
 		*) podman rm -f -t 0 "bench-$target" > /dev/null 2>&1 || true ;;
 		esac
 	done
+	leave_bridge client
 	podman network rm -f -t 0 "$network" > /dev/null 2>&1 || true
 }
 
 trap finish EXIT
 podman network create --subnet 10.84.0.0/24 "$network" > /dev/null
 for target in "${targets[@]}"; do
-	case $target in
-	qemu*) start_qemu "$target" ;;
-	*) start_container "$target" ;;
-	esac
-	wait_for "${address[$target]}"
+	[[ $target == qemu* ]] || start_container "$target"
+done
+start_client
+for target in "${targets[@]}"; do
+	[[ $target != qemu* ]] || start_qemu "$target"
+done
+for target in "${targets[@]}"; do
+	wait_for "$target"
 done
 for ((i = 0; i <= rounds; i++)); do
 	round $i

@@ -35,6 +35,20 @@ load network
 	[[ $output == *"tcp: Connection refused; udp: Connection refused" ]]
 }
 
+@test "the guest as a client: 100 MiB each way, and a slow reader in it" {
+	LIMIT=800
+	both '
+		$net serve 7001 > /dev/null 2>&1 &
+		until_true 20 $net half 127.0.0.1 7001 > /dev/null
+		kr demo sh -c "
+			/net get 10.0.2.15 7001 100
+			/net put 10.0.2.15 7001 100
+			/net slow 10.0.2.15 7001 2"
+		kill %1'
+	[ "${lines[0]}" = "got 100 MiB" ]
+	[ "${lines[1]}" = "put 100 MiB" ]
+}
+
 @test "2,000 short connections" {
 	LIMIT=900
 	both '
@@ -61,6 +75,39 @@ load network
 		podman network rm names > /dev/null'
 	[ "${lines[0]}" = "got 5 MiB" ]
 	[ "${lines[1]}" = "put 5 MiB" ]
+}
+
+@test "another container finds it by its name and its alias" {
+	both '
+		podman network create --subnet 10.76.0.0/24 called > /dev/null
+		server named --network called:alias=nick,ip=10.76.0.5
+		RT=crun kr --network called demo sh -c "
+			/net half named 7000
+			/net get nick 7000 2
+			/net udp nick 7000 1400"
+		gone named
+		podman network rm called > /dev/null'
+	[ "${lines[0]}" = after ]
+	[ "${lines[1]}" = "got 2 MiB" ]
+}
+
+@test "the guest as a client by IPv6, and the path MTU there" {
+	both '
+		podman network create --ipv6 --subnet 10.73.0.0/24 --subnet fd00:73::/64 wide6 > /dev/null
+		podman network create --ipv6 --subnet 10.74.0.0/24 --subnet fd00:74::/64 -o mtu=1300 \
+			narrow6 > /dev/null
+		RT=crun server far --network narrow6:ip6=fd00:74::5
+		kr --network wide6 $with_ping demo sh -c "
+			/net get fd00:74::5 7000 3
+			/net udp fd00:74::5 7000 1200
+			ping -6 -n -c 3 -W 2 -M do -s 1400 fd00:74::5 2>&1 |
+				grep -o -m 1 \"mtu *=* *1300\"
+			/net put fd00:74::5 7000 3"
+		gone far
+		podman network rm wide6 narrow6 > /dev/null'
+	[ "${lines[0]}" = "got 3 MiB" ]
+	[[ ${lines[2]} =~ 1300 ]]
+	[ "${lines[3]}" = "put 3 MiB" ]
 }
 
 @test "published ports: TCP, UDP, a range, IPv6, one address alone" {
@@ -90,6 +137,34 @@ load network
 			sh -c "$show_interfaces; /busybox ping -c 1 -W 5 10.91.0.1 > /dev/null || true"
 		podman network rm one two > /dev/null'
 	[[ $output == *"eth0 1500"*"second 1400"*"10.91.0.5/24"*"10.92.0.5/24"* ]]
+}
+
+@test "two networks with IPv6: both are the default, or one of them" {
+	both '
+		podman network create --ipv6 --subnet 10.71.0.0/24 --subnet fd00:71::/64 one > /dev/null
+		podman network create --ipv6 --subnet 10.72.0.0/24 --subnet fd00:72::/64 two > /dev/null
+		podman network create --ipv6 --subnet 10.77.0.0/24 --subnet fd00:77::/64 \
+			-o no_default_route=1 side > /dev/null
+		$net serve 7001 > /dev/null 2>&1 &
+		until_true 20 $net half 127.0.0.1 7001 > /dev/null
+		for second in two:ip=10.72.0.5,ip6=fd00:72::5 side:ip=10.77.0.5,ip6=fd00:77::5; do
+			server srv --network one:ip=10.71.0.5,ip6=fd00:71::5 --network $second
+			podman exec srv sh -c "$show_defaults"
+			net2=$(grep -o "10.7[27].0.5" <<< $second)
+			for address in 10.71.0.5 fd00:71::5 $net2 ${second##*=}; do
+				$net get $address 7000 1
+			done
+			podman exec srv sh -c "/net half 10.0.2.15 7001
+				/net half fd00:71::1 7001
+				/net half ${second##*=} 7000"
+			gone srv
+		done
+		kill %1
+		podman network rm one two side > /dev/null'
+	[ "$(grep -c "^default via" <<< "$output")" -eq 3 ]
+	[ "$(grep -c "^fd00007" <<< "$output")" -eq 3 ]
+	[ "$(grep -c "got 1 MiB" <<< "$output")" -eq 8 ]
+	[ "$(grep -c "^after" <<< "$output")" -eq 6 ]
 }
 
 @test "a container with a user namespace; more networks than a microVM has devices" {
@@ -147,6 +222,46 @@ load network
 	[ "${lines[*]}" = "eth0 eth1 lo after after got 2 MiB after eth1 lo after after" ]
 }
 
+@test "what changes of an interface is followed: addresses, routes, neighbours, MTU" {
+	both '
+		podman network create --subnet 10.75.0.0/24 changes > /dev/null
+		podman network create --subnet 10.78.0.0/24 -o mtu=9000 large > /dev/null
+		server srv --network changes:ip=10.75.0.5
+		pid=$(podman inspect -f "{{.State.Pid}}" srv)
+		inside() { nsenter -t $pid -n ip "$@"; }
+		sees() { podman exec srv sh -c "/busybox ip -o address; /busybox ip route; /busybox ip neigh
+			cat /proc/net/route /sys/class/net/*/mtu" | grep -q "$1"; }
+		inside neigh add 10.75.0.9 lladdr 02:00:00:00:00:09 dev eth0 nud permanent
+		until_true 20 sees "10.75.0.9 .*02:00:00:00:00:09"
+		inside address add 10.75.0.6/24 dev eth0
+		inside route add 10.70.0.0/16 via 10.75.0.1
+		inside route add blackhole 10.69.0.0/16
+		inside link set eth0 mtu 4000
+		until_true 20 sees 10.75.0.6
+		until_true 20 sees "10.70.0.0/16 via"
+		until_true 20 sees 0000450A
+		until_true 20 sees "^4000"
+		$net half 10.75.0.6 7000
+		inside neigh delete 10.75.0.9 dev eth0
+		inside address delete 10.75.0.6/24 dev eth0
+		inside route delete 10.70.0.0/16
+		inside route delete blackhole 10.69.0.0/16
+		until_true 20 eval "! sees 10.75.0.9"
+		until_true 20 eval "! sees 10.75.0.6"
+		until_true 20 eval "! sees 10.70.0"
+		until_true 20 eval "! sees 0000450A"
+		$net half 10.75.0.5 7000
+		podman network disconnect changes srv
+		until_true 20 eval "! sees 10.75.0.5"
+		podman network connect --ip 10.78.0.5 large srv
+		until_true 20 sees 10.78.0.5
+		podman exec srv sh -c "cat /sys/class/net/eth*/mtu"
+		$net put 10.78.0.5 7000 2
+		gone srv
+		podman network rm changes large > /dev/null'
+	[ "${lines[*]}" = "after after 9000 put 2 MiB" ]
+}
+
 @test "MTU 9000, and packets of that size" {
 	both '
 		podman network create --subnet 10.93.0.0/24 -o mtu=9000 jumbo > /dev/null
@@ -155,6 +270,7 @@ load network
 		ping -n -c 1 -M do -s 8972 10.93.0.5 | grep -o "1 received"
 		$net udp 10.93.0.5 7000 8900
 		$net get 10.93.0.5 7000 20
+		$net put 10.93.0.5 7000 20
 		gone srv
 		podman network rm jumbo > /dev/null'
 	[[ $output == *"eth0 9000"*"1 received"*"datagram of 8900"* ]]
@@ -204,4 +320,25 @@ load network
 		until_true 20 eval "! pgrep passt"'
 	[ "$status" -eq 0 ]
 	[[ $output == *"got 5 MiB"*"10.0.2.15/24"*"after"*"put 5 MiB"*"datagram of 1400" ]]
+}
+
+@test "--network host, and the host'"'"'s namespace by a path: a client, and a server on a port of the host" {
+	both '
+		RT=crun server other --network podman:ip=10.88.0.66
+		for how in host ns:/proc/1/ns/net; do
+			kr --network $how demo sh -c "
+				/net half 10.88.0.66 7000
+				/net get 10.88.0.66 7000 5
+				/net udp 10.88.0.66 7000 1400"
+			server host --network $how --annotation krun-gpu.host-ports=7000
+			$net half 127.0.0.1 7000
+			$net put 127.0.0.1 7000 2
+			gone host
+			until_true 20 eval "! $net half 127.0.0.1 7000 > /dev/null 2>&1"
+			tc qdisc show | grep -c "ingress\|clsact" || true
+			ip -o link | grep -c krun-tap || true
+		done
+		gone other'
+	[ "$(grep -cx 0 <<< "$output")" -eq 4 ]
+	[ "$(grep -c "got 5 MiB" <<< "$output")" -eq 2 ]
 }

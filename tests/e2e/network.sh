@@ -42,6 +42,12 @@ done
 /busybox ip route | sed "s/ *$//" | sort
 /busybox ip -6 route | /busybox awk "/^(default|fd)/ { print \$1, \$2, \$3, \$4, \$5 }" | sort'
 
+# show_defaults - inside a container: its default routes. IPv6 has one of several ways, which are shown
+# apart, with its metric.
+show_defaults='/busybox ip route | grep ^default | sed "s/ *$//" | sort
+/busybox awk "\$1 ~ /^0+\$/ && \$2 == \"00\" && \$10 != \"lo\" { print \$5, \$6, \$10 }" \
+	/proc/net/ipv6_route | sort'
+
 # with_ping - options that bring the host's ping into a Debian container.
 with_ping='-v /usr/bin/ping:/usr/bin/ping:ro -v /usr/lib/x86_64-linux-gnu:/host-lib:ro
 	-e LD_LIBRARY_PATH=/host-lib'

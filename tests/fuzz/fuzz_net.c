@@ -2,7 +2,8 @@
 /*
  * libFuzzer target: the guest's side of virtio-net, with a socket pair for the tap. The input is a
  * list of steps: each makes a chain of descriptors with the addresses, lengths and directions that
- * its bytes say, in any queue, has the tap's other end send or take packets, or resets the device.
+ * its bytes say, in any queue, has the tap's other end send or take packets, or resets the device. The
+ * first byte says whether buffers are merged and indices say when to interrupt.
  * See tests/fuzz/README.md.
  */
 #include <signal.h>
@@ -29,6 +30,7 @@ struct target {
 	struct net *net;
 	uint64_t gpa;
 	int peers[PAIRS];
+	bool event_idx;
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -93,6 +95,14 @@ static void wire_acts(struct target *t, const uint8_t *p)
 			;
 }
 
+static void start(struct target *t)
+{
+	if (fake_driver_start(&t->drv, &t->net->dev))
+		abort();
+	for (unsigned int q = 0; q < QUEUES; q++)
+		t->net->dev.queues[q].event_idx = t->event_idx;
+}
+
 static void step(struct target *t, const uint8_t *p)
 {
 	switch (p[0] >> 5) {
@@ -106,8 +116,7 @@ static void step(struct target *t, const uint8_t *p)
 		if (p[1] == 0) {
 			fake_driver_reset(&t->drv);
 			t->drv.next_gpa = t->gpa + AREA;
-			if (fake_driver_start(&t->drv, &t->net->dev))
-				abort();
+			start(t);
 		}
 		break;
 	default:
@@ -146,8 +155,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size && data[0] & 1)
 		dev->offered_features &= ~(1ull << VIRTIO_NET_F_MRG_RXBUF);
 	t.gpa = fake_driver_alloc(&t.drv, AREA);
-	if (fake_driver_start(&t.drv, dev))
-		abort();
+	t.event_idx = size && data[0] & 2;
+	start(&t);
 	for (size_t at = 1; at + STEP <= size; at += STEP)
 		step(&t, data + at);
 	fake_driver_release(&t.drv);

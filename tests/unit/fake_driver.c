@@ -38,6 +38,8 @@ void virtio_device_interrupt(struct virtio_device *dev, unsigned int index)
 {
 	(void)dev;
 	eventfd_write(fake_driver_current->call_fd[index], 1);
+	if (fake_driver_current->on_interrupt)
+		fake_driver_current->on_interrupt(fake_driver_current->data);
 }
 
 int virtio_device_call_fd(struct virtio_device *dev, unsigned int index)
@@ -150,9 +152,27 @@ bool fake_driver_used(struct fake_driver *drv, unsigned int queue, uint16_t *hea
 	if (__atomic_load_n(&used->idx, __ATOMIC_ACQUIRE) == q->used_seen)
 		return false;
 	q->used_seen++;
+	/* used_event, behind the avail ring's last entry: the driver wants to hear of the next. */
+	if (q->vq->event_idx) {
+		struct vring_avail *avail = fake_driver_ptr(drv, q->avail, 6 + 2ull * q->size);
+
+		avail->ring[q->size] = q->used_seen;
+	}
 	*head = (uint16_t)e->id;
 	*len = e->len;
 	return true;
+}
+
+bool fake_driver_wants_kick(struct fake_driver *drv, unsigned int queue)
+{
+	struct fake_queue *q = &drv->queues[queue];
+	const struct vring_used *used = fake_driver_ptr(drv, q->used, 6 + 8ull * q->size);
+	const __virtio16 *event = (const __virtio16 *)&used->ring[q->size];
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!q->vq->event_idx)
+		return !(used->flags & VRING_USED_F_NO_NOTIFY);
+	return vring_need_event(*event, q->avail_idx, (uint16_t)(q->avail_idx - 1));
 }
 
 void fake_driver_kick(struct fake_driver *drv, unsigned int queue)

@@ -32,6 +32,9 @@ struct fake_driver {
 	unsigned int interrupts;
 	unsigned int needs_reset;
 	int kick_fd[VIRTIO_DEVICE_MAX_QUEUES], call_fd[VIRTIO_DEVICE_MAX_QUEUES];
+	/* What the driver does when virtio_device_interrupt() interrupts it; NULL: nothing. */
+	void (*on_interrupt)(void *data);
+	void *data;
 };
 
 /* The one whose device calls virtio_device_*(). */
@@ -56,6 +59,8 @@ uint16_t fake_driver_add(struct fake_driver *drv, unsigned int queue, const stru
 			 size_t count);
 /** fake_driver_used() - the next used chain; false when there is none */
 bool fake_driver_used(struct fake_driver *drv, unsigned int queue, uint16_t *head, uint32_t *len);
+/** fake_driver_wants_kick() - would the driver kick for the chain that it added last? */
+bool fake_driver_wants_kick(struct fake_driver *drv, unsigned int queue);
 void fake_driver_kick(struct fake_driver *drv, unsigned int queue);
 
 /** fake_loop_create() - an event loop of which fake_loop_run() runs some rounds without waiting */

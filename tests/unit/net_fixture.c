@@ -17,9 +17,11 @@ static void make_tap(struct net_fixture *f, int *taps, unsigned int pairs)
 {
 	f->pairs = pairs;
 	for (unsigned int i = 0; i < pairs; i++) {
+		const int room = 1 << 20; /* for some of the longest packets */
 		int pair[2];
 
 		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+		setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 		taps[i] = pair[0];
 		fake_tap_opened(taps[i]);
 		f->peers[i] = pair[1];
@@ -63,6 +65,12 @@ void net_end(struct net_fixture *f)
 	close_tap(f);
 }
 
+void net_use_event_idx(struct net_fixture *f)
+{
+	for (unsigned int i = 0; i < f->net->dev.ops->num_queues; i++)
+		f->drv.queues[i].vq->event_idx = true;
+}
+
 /* Kick, let the device's thread and then the machine see what there is. */
 void net_run(struct net_fixture *f, unsigned int queue)
 {
@@ -85,7 +93,7 @@ void net_fill(uint8_t *p, size_t len, unsigned int seed)
 		p[i] = (uint8_t)(i * 7 + seed);
 }
 
-void net_send_frame(struct net_fixture *f, const struct virtio_net_hdr_v1 *hdr, size_t len)
+void net_add_frame(struct net_fixture *f, const struct virtio_net_hdr_v1 *hdr, size_t len)
 {
 	uint8_t *p = fake_driver_ptr(&f->drv, f->gpa, NET_HDR_LEN + len);
 	const struct fake_buffer bufs[] = { { f->gpa, NET_HDR_LEN, false },
@@ -94,6 +102,11 @@ void net_send_frame(struct net_fixture *f, const struct virtio_net_hdr_v1 *hdr, 
 	memcpy(p, hdr, NET_HDR_LEN);
 	net_fill(p + NET_HDR_LEN, len, 1);
 	fake_driver_add(&f->drv, TX, bufs, len ? 2 : 1);
+}
+
+void net_send_frame(struct net_fixture *f, const struct virtio_net_hdr_v1 *hdr, size_t len)
+{
+	net_add_frame(f, hdr, len);
 	net_run(f, TX);
 }
 

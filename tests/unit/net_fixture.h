@@ -24,11 +24,13 @@ struct net_fixture {
 	unsigned int pairs;
 };
 
-
 /** net_begin_pairs() - a device with @pairs, that a driver has set up; @without: features not offered */
 void net_begin_pairs(struct net_fixture *f, uint64_t without, unsigned int pairs);
 void net_begin(struct net_fixture *f, uint64_t without);
 void net_end(struct net_fixture *f);
+
+/** net_use_event_idx() - as if VIRTIO_F_EVENT_IDX was negotiated, from here on */
+void net_use_event_idx(struct net_fixture *f);
 
 /** net_run() - kick, let the device's threads and then the machine see what there is */
 void net_run(struct net_fixture *f, unsigned int queue);
@@ -37,7 +39,10 @@ bool net_interrupted(struct net_fixture *f, unsigned int queue);
 /** net_fill() - bytes to recognise */
 void net_fill(uint8_t *p, size_t len, unsigned int seed);
 
-/** net_send_frame() - the driver sends @len bytes by the first pair */
+/** net_add_frame() - the driver makes a packet of @len bytes available for the first pair to send */
+void net_add_frame(struct net_fixture *f, const struct virtio_net_hdr_v1 *hdr, size_t len);
+
+/** net_send_frame() - likewise, and kicks */
 void net_send_frame(struct net_fixture *f, const struct virtio_net_hdr_v1 *hdr, size_t len);
 
 /** net_give_buffers_to() - buffers for received packets, BUFFER apart, of @len */

@@ -332,6 +332,18 @@ static void a_clock_before_its_beginning_is_refused(void **state)
 			       "/proc/self/timens_offsets: Numerical result out of range");
 }
 
+/* krun-gpu-net looks at the network while the machine boots. */
+static void what_is_told_of_the_network_before_the_container_waits(void **state)
+{
+	static const uint32_t nothing[] = { 0 }, malformed[] = { 1 };
+	struct harness *h = *state;
+
+	harness_send_u32s(h, AGENT_INTERFACE, nothing, 1);
+	harness_send_u32s(h, AGENT_INTERFACE, malformed, 1);
+	harness_send_u32s(h, AGENT_INTERFACE_GONE, malformed, 1);
+	harness_expect_output(h, harness_sh_spec("echo here"), "here\n");
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, harness_setup, harness_teardown)
@@ -343,6 +355,7 @@ int main(void)
 		TEST(handled_signal),	 TEST(signal_before_start), TEST(no_program),
 		TEST(no_program_by_path), TEST(not_executable),	    TEST(exec_format),
 		TEST(clocks), TEST(a_clock_before_its_beginning_is_refused),
+		TEST(what_is_told_of_the_network_before_the_container_waits),
 	};
 
 	return cmocka_run_group_tests(tests, harness_group_setup, harness_group_teardown);

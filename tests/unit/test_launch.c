@@ -106,7 +106,7 @@ static void host_limits_follow_the_containers(void **state)
 	assert_true(launch_size_host_limit(2000 * MIB, 1024 * MIB, 96 * MIB) == 0);
 	assert_true(launch_size_host_limit(INT64_MAX, 1024 * MIB, 96 * MIB) == 0);
 	/* the container's, the guest kernel's, the host's; no more than there is */
-	assert_true(launch_size_host_limit(256 * MIB, 1024 * MIB, 96 * MIB) == (256 + 80 + 96) * MIB);
+	assert_true(launch_size_host_limit(256 * MIB, 1024 * MIB, 96 * MIB) == (256 + 88 + 96) * MIB);
 	assert_true(launch_size_host_limit(1000 * MIB, 1024 * MIB, 96 * MIB) == 1120 * MIB);
 }
 

@@ -28,16 +28,18 @@ static struct agent_device devices[] = {
 
 static struct agent_address addresses[] = {
 	{ .local = { 2, { 10, 0, 0, 5 } }, .broadcast = { 2, { 10, 0, 0, 255 } }, .prefix = 24 },
-	{ .local = { 10, { 0xfd } }, .prefix = 64, .scope = 1 },
+	{ .local = { 10, { 0xfd } }, .prefix = 64, .scope = 1, .flags = 0x200, .priority = 7,
+	  .preferred = 8, .valid = AGENT_FOREVER },
 };
 static struct agent_route routes[] = {
 	{ .family = 2, .gateway = { 2, { 10, 0, 0, 1 } }, .protocol = 4, .flags = 4, .priority = 100,
 	  .metrics = S("metrics!"), .metrics_len = 8 },
-	{ .family = 10, .destination = { 10, { 0xfd, 1 } }, .prefix = 32, .scope = 253 },
+	{ .family = 10, .type = 7, .destination = { 10, { 0xfd, 1 } }, .prefix = 32, .scope = 253,
+	  .order = 3 },
 };
 static struct agent_neighbour neighbours[] = { { { 2, { 10, 0, 0, 9 } }, { 1, 2, 3, 4, 5, 6 } } };
 static struct agent_interface interfaces[] = {
-	{ .name = S("eth0"), .device_mac = { 2, 1 }, .mac = { 2, 2 }, .mtu = 1400,
+	{ .name = S("eth0"), .device_mac = { 2, 1 }, .mac = { 2, 2 }, .mtu = 1400, .flags = 0x80,
 	  .addresses = addresses, .num_addresses = 2, .routes = routes, .num_routes = 2,
 	  .neighbours = neighbours, .num_neighbours = 1, .sysctls = sysctls, .num_sysctls = 1 },
 	{ .name = S("eth1") },
@@ -89,6 +91,9 @@ static void a_container_crosses(void **state)
 	assert_memory_equal(c.interfaces[0].routes[0].metrics, "metrics!", 8);
 	assert_int_equal(c.interfaces[0].routes[1].prefix, 32);
 	assert_int_equal(c.interfaces[0].routes[1].scope, 253);
+	assert_int_equal(c.interfaces[0].routes[1].type, 7);
+	assert_int_equal(c.interfaces[0].routes[1].order, 3);
+	assert_int_equal(c.interfaces[0].flags, 0x80);
 	assert_memory_equal(c.interfaces[0].neighbours, neighbours, sizeof(neighbours));
 	assert_string_equal(c.interfaces[0].sysctls[0].key, "net.ipv4.ip_forward");
 	assert_int_equal(c.interfaces[1].num_routes, 0);

@@ -377,6 +377,26 @@ static void kicks_are_suppressed_and_wanted_again(void **state)
 	assert_int_equal(*avail_event, 1);
 }
 
+/* Also across a turn of the index, and for chains that are told of late. */
+static void with_event_idx_kicks_are_suppressed_too(void **state)
+{
+	static const uint16_t starts[] = { 0, 1, 0x7ff0, 0x8000, 0xfff8 };
+	struct fixture *f = *state;
+	uint16_t *avail_event = (uint16_t *)&f->used->ring[QUEUE];
+
+	f->vq.event_idx = true;
+	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++) {
+		f->vq.last_avail = f->avail->idx = starts[i];
+		assert_false(virtqueue_enable_kicks(&f->vq));
+		assert_true(vring_need_event(*avail_event, (uint16_t)(starts[i] + 1), starts[i]));
+		virtqueue_disable_kicks(&f->vq);
+		for (unsigned int n = 1; n < 4 * QUEUE; n++)
+			for (unsigned int late = 1; late < QUEUE; late++)
+				assert_false(vring_need_event(*avail_event, (uint16_t)(starts[i] + n),
+							      (uint16_t)(starts[i] + n - late)));
+	}
+}
+
 static void files_are_read_and_written_without_a_copy(void **state)
 {
 	struct fixture *f = *state;
@@ -439,6 +459,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(interrupts_without_event_idx, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(interrupts_with_event_idx, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(kicks_are_suppressed_and_wanted_again, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(with_event_idx_kicks_are_suppressed_too, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(files_are_read_and_written_without_a_copy, set_up,
 						tear_down),

@@ -6,11 +6,14 @@
  * the queues and a queue of the tap, so that neither waits for what the vCPUs do to other devices.
  * Kicks go to it by ioeventfd, and it interrupts the guest itself, past the machine's lock. On
  * virtio-mmio all queues share one interrupt, and so one of the guest's processors; what several
- * pairs bring is that the packets are copied in parallel. We never do that: the tap reads and writes
- * guest memory, and computes or leaves out checksums and segmentation as its virtio header says.
+ * pairs bring is that the packets are copied in parallel. It is the tap that does it, which reads and
+ * writes guest memory, and computes or leaves out checksums and segmentation as its virtio header says;
+ * we do with what spills (net_rx.c).
  *
  * When the driver gives no buffers, the tap is not read, and drops what its queue does not hold, as
- * a network card does; when the tap takes no packets, the tx queue is left alone.
+ * a network card does. The other way nothing holds the guest back: a tap whose send buffer nobody has
+ * bounded, as ours, takes every packet at once, and what is too much is dropped by whoever comes next.
+ * From one that says EAGAIN the tx queue waits.
  */
 #include "vmm/virtio/net_priv.h"
 
@@ -153,11 +156,14 @@ static void net_destroy(struct virtio_device *dev)
 	free(net);
 }
 
-/* The queues are a matter of the number of pairs: a table for each. */
+/*
+ * The queues are a matter of the number of pairs: a table for each. Linux's buffers are of 1.5 to 4
+ * KiB, so that a quarter of these entries would hold six of the longest packets, or sixteen.
+ */
 #define NET_OPS(queues)                                                                       \
 	{                                                                                     \
 		.name = "net", .device_id = VIRTIO_ID_NET, .num_queues = (queues),            \
-		.queue_max_size = 256,                                                        \
+		.queue_max_size = 1024,                                                       \
 		/* Up to and with mtu: what follows belongs to features not offered. */       \
 		.config_size = offsetof(struct virtio_net_config, speed),                     \
 		.features = NET_FEATURES, .config_read = net_config_read,                     \

@@ -53,7 +53,8 @@ void net_ctrl_run(struct net *net)
 		else
 			virtqueue_push(vq, chain->head, sizeof(ack));
 	}
-	net_notify(net, queue);
+	if (virtqueue_should_notify(vq))
+		virtio_device_interrupt(&net->dev, queue);
 	if (r < 0)
 		net_broken(&net->pairs[0], "malformed chain in the control queue");
 }

@@ -23,12 +23,6 @@ void net_broken(struct net_pair *p, const char *why)
 	eventfd_write(p->net->broken_fd, 1);
 }
 
-void net_notify(struct net *net, unsigned int queue)
-{
-	if (virtqueue_should_notify(&net->dev.queues[queue]))
-		virtio_device_interrupt(&net->dev, queue);
-}
-
 void net_again(struct net *net, unsigned int queue)
 {
 	eventfd_write(virtio_device_kick_fd(&net->dev, queue), 1);
@@ -49,7 +43,55 @@ int net_pair_watch(struct net_pair *p)
 	return event_loop_set(p->loop, &p->tap_src, events);
 }
 
-/* On the pair's thread, with its lock. A kick is an edge: its eventfd is never read. */
+/*
+ * On the pair's thread, with its lock. A kick is an edge: its eventfd is never read.
+ *
+ * Whatever woke the thread, it looks at both directions, and goes on until neither has anything more.
+ * The driver's sent packets are asked for with a kick only then: while packets arrive, their
+ * acknowledgements are found without one.
+ */
+
+/* A batch in each direction, and one interrupt for both. Is there more? */
+static bool pair_round(struct net_pair *p)
+{
+	struct virtio_device *dev = &p->net->dev;
+	struct virtqueue *rx = &dev->queues[NET_QUEUE_RX(p->index)];
+	struct virtqueue *tx = &dev->queues[NET_QUEUE_TX(p->index)];
+	const uint16_t received = rx->used_idx, sent = tx->used_idx;
+	bool more = net_tx_run(p), tell_rx, tell_tx;
+
+	if (p->live)
+		more |= net_rx_run(p);
+	/* Both are asked, in the round in which there is something to tell: each answer is for once. */
+	tell_rx = rx->used_idx != received && virtqueue_should_notify(rx);
+	tell_tx = tx->used_idx != sent && virtqueue_should_notify(tx);
+	if (tell_rx || tell_tx)
+		virtio_device_interrupt(dev, tell_rx ? NET_QUEUE_RX(p->index) :
+						       NET_QUEUE_TX(p->index));
+	return more && p->live;
+}
+
+static void pair_work(struct net_pair *p)
+{
+	const unsigned int queue = NET_QUEUE_TX(p->index);
+	struct virtqueue *tx = &p->net->dev.queues[queue];
+	unsigned int rounds = NET_ROUNDS;
+	bool more = true;
+
+	virtqueue_disable_kicks(tx);
+	while (more && rounds--) {
+		more = pair_round(p);
+		if (more || !p->live || p->tx_blocked)
+			continue;
+		/* What came before the kick was asked for comes without one. */
+		more = virtqueue_enable_kicks(tx);
+		if (more)
+			virtqueue_disable_kicks(tx);
+	}
+	if (more)
+		net_again(p->net, queue);
+	net_pair_watch(p);
+}
 
 static void on_tap(void *data, uint32_t events)
 {
@@ -57,19 +99,12 @@ static void on_tap(void *data, uint32_t events)
 
 	if (!p->live)
 		return;
-	/* The tap's interface was removed: nothing comes or goes any more. */
-	if (events & EPOLLERR) {
+	/* The tap's interface was removed: nothing comes, and what is sent is used up. */
+	if (events & EPOLLERR)
 		p->rx_starving = true;
+	if (events & (EPOLLERR | EPOLLOUT))
 		p->tx_blocked = false;
-		events = 0;
-	}
-	if (events & EPOLLOUT) {
-		p->tx_blocked = false;
-		net_tx_run(p);
-	}
-	if (p->live && events & EPOLLIN)
-		net_rx_run(p);
-	net_pair_watch(p);
+	pair_work(p);
 }
 
 static void on_rx_kick(void *data, uint32_t events)
@@ -79,9 +114,9 @@ static void on_rx_kick(void *data, uint32_t events)
 	(void)events;
 	if (!p->live || !p->attached)
 		return;
+	virtqueue_disable_kicks(&p->net->dev.queues[NET_QUEUE_RX(p->index)]);
 	p->rx_starving = false;
-	net_rx_run(p);
-	net_pair_watch(p);
+	pair_work(p);
 }
 
 static void on_tx_kick(void *data, uint32_t events)
@@ -89,10 +124,8 @@ static void on_tx_kick(void *data, uint32_t events)
 	struct net_pair *p = data;
 
 	(void)events;
-	if (!p->live || p->tx_blocked)
-		return;
-	net_tx_run(p);
-	net_pair_watch(p);
+	if (p->live)
+		pair_work(p);
 }
 
 static void *pair_thread(void *data)
@@ -185,7 +218,10 @@ int net_pair_attach(struct net_pair *p, bool on)
 		return 0;
 	/* Before it is detached nothing may wait for it, and after it was attached. */
 	if (!on) {
+		if (p->live && p->tx_blocked)
+			net_again(p->net, NET_QUEUE_TX(p->index));
 		p->attached = p->tx_blocked = false;
+		net_rx_drop(p);
 		net_pair_watch(p);
 	}
 	if (p->tap >= 0)
@@ -218,6 +254,7 @@ void net_pair_unplug(struct net_pair *p)
 	const int tap = p->tap;
 
 	p->tap = -1;
+	net_rx_drop(p);
 	event_loop_remove(p->loop, &p->tap_src);
 	net_pair_watch(p);
 	if (tap >= 0)

@@ -33,11 +33,18 @@
 #define NET_ETH_LEN 14u
 /* The largest that segmentation makes of one packet, its Ethernet header and a VLAN tag included. */
 #define NET_FRAME_MAX (65535u + NET_ETH_LEN + 4u)
-/* Packets in one direction before the other, and who waits for the lock, get their turn. */
-#define NET_BATCH 64
+/* What is moved in one direction before the other gets its turn and the driver hears of it. */
+#define NET_BATCH 16
+#define NET_BATCH_BYTES (256u << 10)
+/* Turns of both before who waits for the lock gets his. */
+#define NET_ROUNDS 8u
 
 #define NET_RX_IOV 1023
 #define NET_RX_BUFFERS 512
+/* With one more, of what the host's kernel takes from its stack; for more it allocates each time. */
+#define NET_RX_FAST_IOV 7
+/* Packets that get the whole vector after one that needed it. */
+#define NET_RX_LARGE 64
 
 /** struct net_buffer - a chain that the driver gave for received packets */
 struct net_buffer {
@@ -46,12 +53,21 @@ struct net_buffer {
 	uint32_t len;
 };
 
-/** struct net_rx - chains taken from the rx queue and not used yet, in order */
+/**
+ * struct net_rx - chains taken from the rx queue and not used yet, in order
+ *
+ * While @packet is set, a packet of that length has been read, the first @landed bytes of it into
+ * @iov up to @landed_iov, and the rest into @spill.
+ */
 struct net_rx {
 	struct net_buffer buffers[NET_RX_BUFFERS];
-	struct iovec iov[NET_RX_IOV + 1]; /* of all buffers; one more for what does not fit */
+	struct iovec iov[NET_RX_IOV + 1]; /* of all buffers; one more for the spill */
 	size_t num_buffers, num_iov;
 	size_t bytes;
+	size_t packet, landed, landed_iov;
+	unsigned int large; /* so many packets more get the whole vector */
+	/* A buffer has room for the header, and a byte more tells a packet that is too long. */
+	uint8_t spill[NET_FRAME_MAX + 1];
 };
 
 struct net;
@@ -92,14 +108,21 @@ struct net {
 	struct net_pair pairs[NET_PAIRS_MAX];
 };
 
-/** net_rx_run() - move packets from the tap to the guest; with the pair's lock held */
-void net_rx_run(struct net_pair *p);
+/**
+ * net_rx_run() - move a batch of packets from the tap to the guest; with the pair's lock held
+ *
+ * Return: whether there were any. The driver is not told of them, as with net_tx_run().
+ */
+bool net_rx_run(struct net_pair *p);
 
 /** net_rx_reset() - forget the driver's buffers */
 void net_rx_reset(struct net_pair *p);
 
-/** net_tx_run() - move packets from the guest to the tap; with the pair's lock held */
-void net_tx_run(struct net_pair *p);
+/** net_rx_drop() - a packet that waits for buffers is lost with the tap's queue that it came by */
+void net_rx_drop(struct net_pair *p);
+
+/** net_tx_run() - likewise from the guest to the tap */
+bool net_tx_run(struct net_pair *p);
 
 /**
  * net_tx_check() - may a packet with this header be handed to the tap? (5.1.6.2)
@@ -157,9 +180,6 @@ int net_vhost_own(const struct net_pair *p);
 int net_vhost_set_up(const struct net_pair *p);
 /** net_vhost_update() - have it serve the queues with the present tap, or not */
 int net_vhost_update(struct net_pair *p);
-
-/** net_notify() - interrupt the driver if it wants to hear of this queue */
-void net_notify(struct net *net, unsigned int queue);
 
 /** net_again() - look at a queue again, after everybody else had a turn */
 void net_again(struct net *net, unsigned int queue);

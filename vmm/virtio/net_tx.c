@@ -86,35 +86,29 @@ static int tx_one(const struct net_pair *p, struct virtq_chain *chain)
 	return sent < 0 && errno == EAGAIN ? -EAGAIN : 0;
 }
 
-void net_tx_run(struct net_pair *p)
+bool net_tx_run(struct net_pair *p)
 {
-	const unsigned int queue = NET_QUEUE_TX(p->index);
-	struct virtqueue *vq = &p->net->dev.queues[queue];
-	const uint16_t used = vq->used_idx;
-	unsigned int budget = NET_BATCH;
-	int r = 0;
+	struct virtqueue *vq = &p->net->dev.queues[NET_QUEUE_TX(p->index)];
+	unsigned int done = 0;
+	size_t bytes = 0;
+	int r = 1;
 
-	virtqueue_disable_kicks(vq);
-	while (budget) {
+	while (!p->tx_blocked && done < NET_BATCH && bytes < NET_BATCH_BYTES) {
 		r = virtqueue_pop_chain(vq, &p->chain);
-		if (r == 0 && virtqueue_enable_kicks(vq))
-			continue;
-		if (r != 1)
+		if (r <= 0)
 			break;
+		bytes += p->chain.readable_len;
 		r = tx_one(p, &p->chain);
 		if (r < 0)
 			break;
 		virtqueue_push(vq, p->chain.head, 0);
-		budget--;
+		done++;
 	}
 	if (r == -EAGAIN) {
 		virtqueue_unpop(vq);
 		p->tx_blocked = true;
 	}
-	if (vq->used_idx != used)
-		net_notify(p->net, queue);
 	if (r == -EPROTO)
 		net_broken(p, "malformed chain in the transmit queue");
-	if (!budget)
-		net_again(p->net, queue);
+	return done > 0;
 }

@@ -292,8 +292,16 @@ static void avail_event_set(struct virtqueue *vq, uint16_t value)
 
 void virtqueue_disable_kicks(struct virtqueue *vq)
 {
-	/* With EVENT_IDX, avail_event stays behind the driver's index: it does not kick. */
-	if (vq->ready && !vq->event_idx)
+	if (!vq->ready)
+		return;
+	/*
+	 * With EVENT_IDX the driver kicks when its index passes avail_event, which is where it was
+	 * asked for its next chain. Put as far away as an index can be, it is passed by none of the
+	 * next 32,768 chains less the ring's size; a kick too many then does no harm.
+	 */
+	if (vq->event_idx)
+		avail_event_set(vq, (uint16_t)(vq->last_avail + 0x8000));
+	else
 		__atomic_store_n(&vq->used_ring->flags, htole16(VRING_USED_F_NO_NOTIFY),
 				 __ATOMIC_RELAXED);
 }

@@ -116,6 +116,8 @@ bool virtqueue_has_avail(const struct virtqueue *vq);
 
 /**
  * virtqueue_disable_kicks() - ask the driver not to notify while the queue is being worked on
+ *
+ * Whoever asks has to call virtqueue_enable_kicks() before it waits (2.7.7, 2.7.10).
  */
 void virtqueue_disable_kicks(struct virtqueue *vq);
 

@@ -51,8 +51,9 @@ int fs_sandbox_enter_export(const char *dir, int *proc_fd, struct error **err)
 
 	if (unshare(CLONE_NEWNS) < 0)
 		return error_set(err, errno, "cannot make a mount namespace");
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return error_set(err, errno, "cannot make mounts private");
+	/* Nothing gets out; what the host mounts below a volume that asks for it still comes in. */
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return error_set(err, errno, "cannot make mounts slaves of the host's");
 	/* Neither is of any use with the system calls that are left: a second fence. */
 	if (unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
 		log_warning("cannot leave the host's network namespace");

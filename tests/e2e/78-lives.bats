@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Tests that have not been seen to end, as the machine was too busy: run by name only.
+# The lives of a container, profiles of the user's, and configurations that are broken.
 load helpers
 
 @test "start, attach, restart, rename, commit, diff: a container has several lives" {
