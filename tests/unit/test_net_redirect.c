@@ -188,6 +188,9 @@ static void answers_about_names_are_had_by_both(void **state)
 	/* once more, as for another tap */
 	net_redirect_share_names(&f->nl, f->eth0, f->tap);
 	assert_true(is_answered(53));
+	/* the next microVM may have no such name server */
+	assert_int_equal(net_redirect_join(&f->nl, f->eth0, f->tap, mac, NULL), 0);
+	assert_false(is_answered(53));
 }
 
 static void nothing_is_left(void **state)
