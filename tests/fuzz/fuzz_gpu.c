@@ -134,7 +134,7 @@ int gpu_renderer_blob_create(struct gpu_renderer_context *ctx, uint32_t res, uin
 	(void)flags;
 	CHECK(res && size && size <= MAX_BYTES && !blob_find(res));
 	if (t.failing & FAIL_BLOB || !blob)
-		return -EIO;
+		return blob_id & 1 ? -EIO : -ENOMEM;
 	*blob = (struct renderer_blob){ res, memfd_create("blob", MFD_CLOEXEC | MFD_ALLOW_SEALING),
 					(enum gpu_fd_type)(blob_id % 3) };
 	CHECK(blob->fd >= 0);

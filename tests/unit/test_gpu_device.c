@@ -481,11 +481,15 @@ static void test_bad_values(void **state)
 	blob.size = PAGE;
 	blob.resource_id = 0;
 	assert_int_equal(RUN(blob), VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
-	/* No such allocation: the render server refuses, and its context is lost. */
+	/* No such allocation: the render server refuses, and its context goes on. */
 	blob.resource_id = 2;
 	blob.blob_id = 12345;
-	assert_int_equal(RUN(blob), VIRTIO_GPU_RESP_ERR_UNSPEC);
+	assert_int_equal(RUN(blob), VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
+	assert_int_equal(RUN(blob), VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
 	assert_int_equal(unref(2), VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+	assert_int_equal(create_blob(1, 2, PAGE), VIRTIO_GPU_RESP_OK_NODATA);
+	assert_int_equal(map_blob(2, 0), VIRTIO_GPU_RESP_OK_MAP_INFO);
+	assert_int_equal(unref(2), VIRTIO_GPU_RESP_OK_NODATA);
 	assert_int_equal(destroy_context(1), VIRTIO_GPU_RESP_OK_NODATA);
 }
 
