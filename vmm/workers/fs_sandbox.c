@@ -7,7 +7,6 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <sys/mount.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -64,18 +63,6 @@ int fs_sandbox_enter_export(const char *dir, int *proc_fd, struct error **err)
 		return error_set(err, errno, "cannot open the export");
 	*proc_fd = steal_fd(&proc);
 	return root;
-}
-
-uint32_t fs_sandbox_raise_fds(void)
-{
-	struct rlimit lim;
-
-	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
-		return 1024;
-	lim.rlim_cur = lim.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &lim) < 0)
-		getrlimit(RLIMIT_NOFILE, &lim);
-	return lim.rlim_cur > INT32_MAX ? INT32_MAX : (uint32_t)lim.rlim_cur;
 }
 
 int fs_sandbox_drop_rights(struct error **err)

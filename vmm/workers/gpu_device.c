@@ -31,6 +31,8 @@
 enum { GPU_QUEUE_CONTROL, GPU_QUEUE_CURSOR, GPU_NUM_QUEUES };
 
 #define GPU_MAX_RINGS 64
+/* A context has a socket, a page of fence numbers, and an eventfd for them. */
+#define GPU_FILES_KEPT (3 * GPU_MAX_CONTEXTS + 64)
 
 static void gpu_context_lost(void *data)
 {
@@ -47,7 +49,15 @@ void gpu_device_init(struct gpu_device *dev, uint64_t window, uint64_t max_bytes
 	gpu_fences_init(&dev->fences);
 	pthread_mutex_init(&dev->push_lock, NULL);
 	dev->resources.max_bytes = max_bytes;
+	dev->resources.max_count = GPU_MAX_RESOURCES;
 	dev->stats = &dev->own_stats;
+}
+
+void gpu_device_limit_files(struct gpu_device *dev, uint32_t files)
+{
+	const size_t left = files > GPU_FILES_KEPT ? files - GPU_FILES_KEPT : 0;
+
+	dev->resources.max_count = left < GPU_MAX_RESOURCES ? left : GPU_MAX_RESOURCES;
 }
 
 int gpu_device_share_stats(struct gpu_device *dev, int file)

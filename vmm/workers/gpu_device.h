@@ -75,6 +75,8 @@ struct gpu_command {
  * @max_bytes: of all blobs together
  */
 void gpu_device_init(struct gpu_device *dev, uint64_t window, uint64_t max_bytes);
+/** gpu_device_limit_files() - @files: how many this process may have open; a resource keeps one */
+void gpu_device_limit_files(struct gpu_device *dev, uint32_t files);
 /** gpu_device_set_vhu() - the back end that it is the device of; before vhu_run() */
 void gpu_device_set_vhu(struct gpu_device *dev, struct vhu *vhu);
 void gpu_device_release(struct gpu_device *dev);

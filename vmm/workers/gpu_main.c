@@ -156,6 +156,7 @@ static int serve(const struct gpu_options *o, struct error **err)
 	if (close_others(o, err) < 0 || gpu_sandbox_enter_namespaces(err) < 0)
 		return -1;
 	gpu_device_init(&dev, o->window, o->max_bytes);
+	gpu_device_limit_files(&dev, fd_raise_limit());
 	if (o->stats_fd >= 0) {
 		r = gpu_device_share_stats(&dev, o->stats_fd);
 		if (r < 0)
