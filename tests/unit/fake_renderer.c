@@ -26,6 +26,7 @@
 
 static struct fake {
 	FILE *log;
+	uint32_t wire_format;
 	void (*retired)(void *data, uint32_t ctx, uint32_t ring, uint64_t fence);
 	void *data;
 	pthread_t thread;
@@ -42,7 +43,7 @@ static struct fake {
 		uint32_t id; /* 0: free */
 		int fd;
 	} blobs[MAX_BLOBS];
-} fake = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+} fake = { .wire_format = 1, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
 /* The oldest fence passes after a while, as if the GPU had been at work. */
 static void *fence_main(void *unused)
@@ -77,6 +78,11 @@ void fake_renderer_init(FILE *log, void (*retired)(void *data, uint32_t ctx, uin
 	CHECK(!pthread_create(&fake.thread, NULL, fence_main, NULL));
 }
 
+void fake_renderer_speak(uint32_t wire_format)
+{
+	fake.wire_format = wire_format;
+}
+
 void fake_renderer_finish(void)
 {
 	pthread_mutex_lock(&fake.lock);
@@ -106,8 +112,10 @@ static bool context_is(uint32_t id)
 size_t gpu_renderer_capset(uint32_t *version, void *buf, size_t size)
 {
 	*version = 0;
-	if (buf)
-		memset(buf, 1, size < 160 ? size : 160);
+	if (buf && size >= 160) {
+		memset(buf, 1, 160);
+		memcpy(buf, &fake.wire_format, sizeof(fake.wire_format));
+	}
 	return 160;
 }
 

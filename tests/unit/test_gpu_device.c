@@ -52,7 +52,7 @@ static void worker_in_process(int sock, int server)
 	vhu = vhu_create(sock, &gpu_device_ops, &dev, &err);
 	gpu_device_set_vhu(&dev, vhu);
 	if (!vhu || gpu_renderer_init(&watch, gpu_device_fence_passed, &dev, &err) < 0 ||
-	    gpu_device_load_capset(&dev) < 0) {
+	    gpu_device_load_capset(&dev, &err) < 0) {
 		log_error("%s", error_msg(err));
 		exit(1);
 	}

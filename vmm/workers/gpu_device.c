@@ -26,11 +26,13 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/error.h"
 #include "base/log.h"
 
 enum { GPU_QUEUE_CONTROL, GPU_QUEUE_CURSOR, GPU_NUM_QUEUES };
 
 #define GPU_MAX_RINGS 64
+#define GPU_WIRE_FORMAT 1u /* of Venus, as Mesa's drivers want it */
 /* A context has a socket, a page of fence numbers, and an eventfd for them. */
 #define GPU_FILES_KEPT (3 * GPU_MAX_CONTEXTS + 64)
 
@@ -87,17 +89,25 @@ void gpu_device_release(struct gpu_device *dev)
 		gpu_resource_remove(&dev->resources, res);
 }
 
-int gpu_device_load_capset(struct gpu_device *dev)
+int gpu_device_load_capset(struct gpu_device *dev, struct error **err)
 {
 	size_t size = gpu_renderer_capset(&dev->capset_version, dev->capset, sizeof(dev->capset));
+	uint32_t wire_format; /* comes first */
 	uint8_t any = 0;
 
-	if (!size || size > sizeof(dev->capset))
-		return -1;
+	if (size > sizeof(dev->capset))
+		return error_set(err, 0, "virglrenderer has %zu bytes of capabilities: no more than %d "
+				 "can be passed on", size, GPU_CAPSET_MAX);
 	for (size_t i = 0; i < size; i++)
 		any |= dev->capset[i];
+	if (size < sizeof(wire_format) || !any)
+		return error_set(err, 0, "virglrenderer was built without Venus");
+	memcpy(&wire_format, dev->capset, sizeof(wire_format));
+	if (wire_format != GPU_WIRE_FORMAT)
+		return error_set(err, 0, "virglrenderer speaks version %u of Venus's wire format, and "
+				 "the guests' drivers version %u", wire_format, GPU_WIRE_FORMAT);
 	dev->capset_size = (uint32_t)size;
-	return any ? 0 : -1;
+	return 0;
 }
 
 /* Without scanouts every one of the sixteen is disabled, which is what zero says. */

@@ -84,8 +84,8 @@ void gpu_device_release(struct gpu_device *dev);
 /** gpu_device_share_stats() - count in @file, of GPU_STATS_SIZE bytes, from now on; 0 or -errno */
 int gpu_device_share_stats(struct gpu_device *dev, int file);
 
-/** gpu_device_load_capset() - from the renderer; -1 when it serves no Venus */
-int gpu_device_load_capset(struct gpu_device *dev);
+/** gpu_device_load_capset() - from the renderer; an error when it serves no Venus, or another one */
+int gpu_device_load_capset(struct gpu_device *dev, struct error **err);
 
 /** gpu_device_fence_passed() - the renderer's callback, on any thread; @data: the device */
 void gpu_device_fence_passed(void *data, uint32_t ctx, uint32_t ring, uint64_t number);

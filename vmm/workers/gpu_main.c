@@ -169,9 +169,7 @@ static int serve(const struct gpu_options *o, struct error **err)
 	gpu_device_set_vhu(&dev, vhu);
 	if (gpu_renderer_init(&watch, gpu_device_fence_passed, &dev, err) < 0)
 		return -1;
-	if (gpu_device_load_capset(&dev) < 0)
-		return error_set(err, 0, "virglrenderer was built without Venus");
-	if (gpu_sandbox_seccomp(err) < 0)
+	if (gpu_device_load_capset(&dev, err) < 0 || gpu_sandbox_seccomp(err) < 0)
 		return -1;
 	r = vhu_run(vhu);
 	gpu_contexts_destroy_all(&dev.contexts);
