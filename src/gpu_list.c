@@ -24,6 +24,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "gpu_select.h"
+#include "gpu_virgl.h"
 
 #define NVIDIA_GPUS "/proc/driver/nvidia/gpus"
 
@@ -262,6 +263,8 @@ static int compare_nodes(const void *a, const void *b)
 
 int gpu_list(const char *root, struct gpu_list *list, struct error **err)
 {
+	const int virgl = gpu_virgl_version(root);
+
 	*list = (struct gpu_list){ 0 };
 	if (each_entry(root, "/sys/class/drm", list, add_drm, err) < 0 ||
 	    each_entry(root, NVIDIA_GPUS, list, add_nvidia, err) < 0) {
@@ -275,6 +278,10 @@ int gpu_list(const char *root, struct gpu_list *list, struct error **err)
 		if (!gpu->name[0])
 			snprintf(gpu->name, sizeof(gpu->name), "%.100s", base_name(gpu->device));
 		gpu->icd = gpu_driver_manifests(root, gpu->driver, gpu->why, sizeof(gpu->why));
+		if (gpu->icd && !gpu_virgl_serves(virgl, gpu->driver, gpu->why, sizeof(gpu->why))) {
+			free(gpu->icd);
+			gpu->icd = NULL;
+		}
 	}
 	if (list->count)
 		qsort(list->gpus, list->count, sizeof(*list->gpus), compare_gpus);
