@@ -300,27 +300,53 @@ void gpu_list_release(struct gpu_list *list)
 
 static bool gpu_is(const struct gpu_host *gpu, const char *wanted)
 {
+	/* nvidia-smi writes a domain with eight digits. */
+	if (strlen(wanted) == 16 && !strncmp(wanted, "0000", 4) && is_pci_address(wanted + 4))
+		wanted += 4;
 	return (gpu->pci[0] && !strcasecmp(gpu->pci, wanted)) ||
 	       (gpu->pci[0] && !strncmp(gpu->pci, "0000:", 5) &&
 		!strcasecmp(gpu->pci + 5, wanted)) ||
 	       (gpu->uuid[0] && !strcasecmp(gpu->uuid, wanted));
 }
 
+/* How well a name is meant: 3 all of it, 2 whole words ("L4" beside "L40"), 1 a part, 0 not. */
+static int name_match(const char *name, const char *wanted)
+{
+	const size_t len = strlen(wanted);
+	int best = 0;
+
+	if (!strcasecmp(name, wanted))
+		return 3;
+	for (const char *at = name; (at = strcasestr(at, wanted)); at++) {
+		const bool begins = at == name || !isalnum((unsigned char)at[-1]);
+
+		if (begins && !isalnum((unsigned char)at[len]))
+			return 2;
+		best = 1;
+	}
+	return best;
+}
+
 static const struct gpu_host *find_by_name(const struct gpu_list *list, const char *wanted,
 					   struct error **err)
 {
 	const struct gpu_host *found = NULL;
+	bool several = false;
+	int best = 0;
 
 	for (size_t i = 0; i < list->count; i++) {
-		if (!strcasestr(list->gpus[i].name, wanted))
+		int match = name_match(list->gpus[i].name, wanted);
+
+		if (!match || match < best)
 			continue;
-		if (found) {
-			error_set(err, 0, "annotation krun-gpu.device: \"%s\" is part of the name "
-				  "of more than one GPU: say its PCI address (krun-gpu gpus)",
-				  wanted);
-			return NULL;
-		}
+		several = match == best;
+		best = match;
 		found = &list->gpus[i];
+	}
+	if (several) {
+		error_set(err, 0, "annotation krun-gpu.device: \"%s\" is part of the name of more "
+			  "than one GPU: say its PCI address (krun-gpu gpus)", wanted);
+		return NULL;
 	}
 	if (!found)
 		error_set(err, 0, "annotation krun-gpu.device: the host has no GPU \"%s\": krun-gpu "
