@@ -305,6 +305,10 @@ static const struct {
 	{ "kexec_load", "likewise" },
 	{ "kexec_file_load", "likewise" },
 	{ "open_by_handle_at", "opens files by number" },
+	{ "name_to_handle_at", "says the numbers" },
+	{ "fanotify_init", "watches file systems" },
+	{ "modify_ldt", "no driver needs segments" },
+	{ "kcmp", "compares other processes' objects" },
 	{ "quotactl", "administration" },
 	{ "acct", "administration" },
 	{ "swapon", "administration" },
@@ -339,6 +343,9 @@ static int jail_filter_add(scmp_filter_ctx ctx)
 					     SCMP_A0(SCMP_CMP_MASKED_EQ, bit, bit));
 	if (!r)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
+				     SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
+	if (!r)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socketpair), 1,
 				     SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
 	return r;
 }
