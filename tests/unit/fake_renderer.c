@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "fake_renderer.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_gpu.h>
 #include <pthread.h>
@@ -152,7 +153,7 @@ int gpu_renderer_submit(struct gpu_renderer_context *ctx, void *cmd, size_t size
 	for (size_t i = 0; i < size; i++)
 		sum = (sum ^ ((const uint8_t *)cmd)[i]) * 16777619u;
 	fprintf(fake.log, "submit %u: %zu bytes, %08x\n", ctx->id, size, sum);
-	return 0;
+	return *(const uint32_t *)cmd == FAKE_RENDERER_FAILS ? -EIO : 0;
 }
 
 int gpu_renderer_fence(struct gpu_renderer_context *ctx, uint32_t ring, uint64_t number)
@@ -175,6 +176,8 @@ int gpu_renderer_blob_create(struct gpu_renderer_context *ctx, uint32_t res, uin
 	CHECK(context_is(ctx->id) && res && !blob_find(res) && blob);
 	fprintf(fake.log, "blob %u of %u: object %llu, %llu bytes, flags %u\n", res, ctx->id,
 		(unsigned long long)blob_id, (unsigned long long)size, flags);
+	if (blob_id == FAKE_RENDERER_FAILS || blob_id == FAKE_RENDERER_NO_MEMORY)
+		return blob_id == FAKE_RENDERER_FAILS ? -EIO : -ENOMEM;
 	*blob = (struct fake_blob){ res, memfd_create("blob", MFD_CLOEXEC | MFD_ALLOW_SEALING) };
 	CHECK(blob->fd >= 0 && !ftruncate(blob->fd, (off_t)size));
 	return 0;

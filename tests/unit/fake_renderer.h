@@ -11,6 +11,11 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* A submission that begins with it fails, and a blob of that object. */
+#define FAKE_RENDERER_FAILS 0xdeadbeefu
+/* A blob of that object: there is no memory for it. */
+#define FAKE_RENDERER_NO_MEMORY 0xfeedu
+
 /** fake_renderer_init() - @log: gets the lines; @retired: as gpu_renderer_init() has it */
 void fake_renderer_init(FILE *log, void (*retired)(void *data, uint32_t ctx, uint32_t ring,
 						   uint64_t fence), void *data);

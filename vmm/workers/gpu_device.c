@@ -222,6 +222,11 @@ static const struct {
 	GPU_COMMAND(RESOURCE_UNMAP_BLOB, virtio_gpu_resource_unmap_blob, gpu_cmd_unmap_blob),
 };
 
+uint32_t gpu_device_command(size_t i)
+{
+	return i < sizeof(gpu_commands) / sizeof(*gpu_commands) ? gpu_commands[i].type : 0;
+}
+
 static uint32_t gpu_execute(struct gpu_device *dev, struct gpu_command *cmd)
 {
 	const size_t hdr = sizeof(cmd->req.hdr);

@@ -87,6 +87,9 @@ int gpu_device_share_stats(struct gpu_device *dev, int file);
 /** gpu_device_load_capset() - from the renderer; an error when it serves no Venus, or another one */
 int gpu_device_load_capset(struct gpu_device *dev, struct error **err);
 
+/** gpu_device_command() - the type of the @i-th command that is served; 0 behind the last, for tests */
+uint32_t gpu_device_command(size_t i);
+
 /** gpu_device_fence_passed() - the renderer's callback, on any thread; @data: the device */
 void gpu_device_fence_passed(void *data, uint32_t ctx, uint32_t ring, uint64_t number);
 
