@@ -19,9 +19,15 @@
 #include "vmm/workers/fs_sandbox.h"
 #include "vmm/workers/gpu_sandbox.h"
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define UNIT_SANITIZED 1
+#endif
+#endif
 #if defined(__SANITIZE_ADDRESS__)
 #define UNIT_SANITIZED 1
-#else
+#endif
+#if !defined(UNIT_SANITIZED)
 #define UNIT_SANITIZED 0
 #endif
 
@@ -270,6 +276,9 @@ static void no_list_lets_signal_others(void **state)
 					       list_kills_setown_ex, list_kills_setsig };
 
 	(void)state;
+	/* The sanitizers' run-time libraries make calls that no list has. */
+	if (UNIT_SANITIZED)
+		skip();
 	test_pid = getpid();
 	for (list = lists; list < lists + sizeof(lists) / sizeof(*lists); list++) {
 		int status = in_child(list_allows_self);
@@ -277,9 +286,6 @@ static void no_list_lets_signal_others(void **state)
 		if (status)
 			fail_msg("%s: %#x", list->name, status);
 		for (size_t i = 0; i < sizeof(killed) / sizeof(*killed); i++) {
-			/* A build with sanitizers has no filter for it. */
-			if (UNIT_SANITIZED && list->load == fs_sandbox_seccomp)
-				continue;
 			status = in_child(killed[i]);
 			if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS)
 				fail_msg("%s: call %zu: %#x", list->name, i, status);
