@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <linux/kvm.h>
 #include <linux/magic.h>
 #include <stdarg.h>
@@ -24,6 +23,7 @@
 #include "gpu_cdi.h"
 #include "gpu_jail.h"
 #include "gpu_list.h"
+#include "gpu_virgl.h"
 
 enum verdict { GOOD, NOTE, BAD };
 
@@ -111,51 +111,34 @@ static void check_program(struct doctor *d, const char *what, const char *path, 
 
 #ifdef HAVE_GPU
 
-/* virglrenderer's version by its library's: 1.1.0 is libvirglrenderer.so.1.9, 1.3.0 is .1.11. */
-static int virgl_minor(void)
+static void check_virgl_version(struct doctor *d, bool nvidia)
 {
-	static const char *const patterns[] = { "/usr/lib/*/libvirglrenderer.so.1.*",
-						"/usr/lib64/libvirglrenderer.so.1.*",
-						"/usr/lib/libvirglrenderer.so.1.*",
-						"/usr/local/lib/*/libvirglrenderer.so.1.*",
-						"/usr/local/lib*/libvirglrenderer.so.1.*" };
-	int best = -1;
+	const int version = gpu_virgl_version("");
+	char why[128];
 
-	for (size_t i = 0; i < sizeof(patterns) / sizeof(*patterns); i++) {
-		glob_t found;
-
-		if (glob(patterns[i], 0, NULL, &found))
-			continue;
-		for (size_t j = 0; j < found.gl_pathc; j++) {
-			int minor = atoi(strstr(found.gl_pathv[j], ".so.1.") + 6);
-
-			best = minor > best ? minor : best;
-		}
-		globfree(&found);
-	}
-	return best < 0 ? -1 : best < 8 ? 0 : best - 8;
+	if (version == GPU_VIRGL_UNKNOWN)
+		say(d, NOTE, "GPU: virglrenderer's library is in none of the usual places, so its "
+			     "version is not known:");
+	else if (version == GPU_VIRGL_OLD)
+		say(d, BAD, "GPU: virglrenderer is older than 1.0, and cannot serve current guests:");
+	else if (!gpu_virgl_serves(version, nvidia ? "nvidia" : "", why, sizeof(why)))
+		say(d, BAD, "GPU: NVIDIA's driver %s:", why);
+	else
+		say(d, GOOD, "GPU: virglrenderer %d.%d", version / 100, version % 100);
+	if (version < GPU_VIRGL(1, 3))
+		fputs(gpu_virgl_gives, stdout);
 }
 
 static void check_virgl(struct doctor *d, const struct app *app, bool nvidia)
 {
 	const char *server = app->host.render_server ? app->host.render_server :
 						       gpu_render_server_path();
-	int minor = virgl_minor();
 
 	if (!server)
 		say(d, BAD, "GPU: no virgl_render_server: install it (Debian package: virgl-server)");
 	else
 		check_program(d, "GPU: render server", server, X_OK);
-	if (minor < 0)
-		say(d, NOTE, "GPU: virglrenderer's library is in none of the usual places, so its "
-			     "version is not known: 1.0 is needed, 1.2 for NVIDIA's driver");
-	else if (minor < 2 && nvidia)
-		say(d, BAD, "GPU: virglrenderer 1.%d cannot serve NVIDIA's driver: 1.2 or later is "
-			    "needed (Debian 14 and unstable have it; for earlier ones build it "
-			    "with -Dvenus=true)", minor);
-	else
-		say(d, GOOD, "GPU: virglrenderer 1.%d%s", minor,
-		    minor < 2 ? " (NVIDIA's driver would need 1.2)" : "");
+	check_virgl_version(d, nvidia);
 }
 
 static void check_gpus(struct doctor *d, const struct app *app, const struct gpu_list *list)

@@ -50,20 +50,25 @@ static int stats_option(void *data, int key, const char *value, struct error **e
 
 static int sample_read(const struct container *c, struct sample *s, struct error **err)
 {
-	pid_t pids[PROCESSES_MAX];
-	size_t count = 0;
+	pid_t pids[PROCESSES_MAX], workers[OCI_STATE_WORKERS_MAX];
+	size_t count = 0, num_workers = 0;
 	int r;
 
 	clock_gettime(CLOCK_MONOTONIC, &s->when);
 	if (stats_read(c, &s->stats, err) < 0)
 		return -1;
 	/* Of the workers only the render server's jail has children. */
-	for (size_t i = 0; i < c->state.num_workers; i++)
-		if (process_ref_alive(&c->state.workers[i]))
-			count += gpu_usage_processes("/proc", c->state.workers[i].pid, pids + count,
-						     PROCESSES_MAX - count);
+	for (size_t i = 0; i < c->state.num_workers; i++) {
+		if (!process_ref_alive(&c->state.workers[i]))
+			continue;
+		workers[num_workers++] = c->state.workers[i].pid;
+		count += gpu_usage_processes("/proc", c->state.workers[i].pid, pids + count,
+					     PROCESSES_MAX - count);
+	}
 	r = gpu_usage_read(c->dirfd, "/proc", pids, count, &s->gpu, err);
 	s->has_gpu = r > 0;
+	if (s->has_gpu)
+		gpu_usage_lost("/proc", workers, num_workers, &s->gpu);
 	return r < 0 ? -1 : 0;
 }
 
@@ -72,6 +77,7 @@ static void write_gpu(struct json_out *out, const struct gpu_usage *g)
 	const struct gpu_stats *n = &g->counts;
 
 	json_out_open(out, "gpu");
+	json_out_bool(out, "workerLost", g->lost);
 	json_out_open(out, "time");
 	json_out_uint(out, "ns", g->time_ns);
 	json_out_string(out, "source", g->time_source);
@@ -146,6 +152,8 @@ static void show_gpu(const struct sample *before, const struct sample *now)
 {
 	const struct gpu_usage *g = &now->gpu;
 
+	if (g->lost)
+		printf("%-18s%s\n", "GPU", "worker lost: programs in the container have none any more");
 	printf("%-18s%.3f s (%s)", "GPU time", (double)g->time_ns / 1e9, g->time_source);
 	if (before)
 		printf(", %.1f %%", share(before->gpu.time_ns, g->time_ns, before, now));

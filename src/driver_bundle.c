@@ -32,6 +32,9 @@
 #define BUNDLE_ICD "virtio_icd.json"
 #define MANIFEST_MAX (64u << 10)
 #define LIBC_MAX (16u << 20)
+#define DRIVER_MAX (32u << 20)
+#define LOADER "libvulkan.so.1"
+#define MESA_NEEDED 24
 
 static const char *const manifest_dirs[] = {
 	"usr/share/vulkan/icd.d", "usr/local/share/vulkan/icd.d", "etc/vulkan/icd.d",
@@ -41,6 +44,18 @@ static const char *const manifest_dirs[] = {
 static const char *const glibc_files[] = {
 	"lib/x86_64-linux-gnu/libc.so.6", "usr/lib/x86_64-linux-gnu/libc.so.6",
 	"lib64/libc.so.6", "usr/lib64/libc.so.6", "lib/libc.so.6", "usr/lib/libc.so.6",
+};
+
+/* Where C libraries look. */
+static const char *const library_dirs[] = {
+	"lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "lib64", "usr/lib64", "lib", "usr/lib",
+	"usr/local/lib/x86_64-linux-gnu", "usr/local/lib64", "usr/local/lib",
+};
+
+/* The image's own Venus drivers. */
+struct image_driver {
+	bool there;
+	unsigned int mesa; /* the newest one's version; 0: it does not say */
 };
 
 struct c_library {
@@ -68,25 +83,70 @@ static char *read_below(int root, const char *path, size_t max, size_t *len)
 	return fd_read_file(fd, max, len);
 }
 
-static bool is_venus_manifest(int root, const char *dir, const char *name)
+/* Mesa's drivers say "Mesa 25.0.7" where they say who they are; 0 when the file does not. */
+static unsigned int mesa_version(int root, const char *path)
+{
+	static const char mark[] = "Mesa ";
+	size_t len = 0;
+	cleanup_free char *text = read_below(root, path, DRIVER_MAX, &len);
+	unsigned int major, minor;
+
+	for (char *at = text; at; at++) {
+		at = memmem(at, len - (size_t)(at - text), mark, sizeof(mark) - 1);
+		if (!at)
+			break;
+		/* fd_read_file() puts a NUL behind it. */
+		if (sscanf(at + sizeof(mark) - 1, "%4u.%4u", &major, &minor) == 2)
+			return major;
+	}
+	return 0;
+}
+
+/* The library that a manifest in @dir names: by a path, that may be its own folder's, or by a name. */
+static unsigned int manifest_version(int root, const char *dir, const char *manifest)
+{
+	const char *at = strstr(manifest, "\"library_path\"");
+	char library[256], path[512];
+	unsigned int version = 0;
+
+	if (!at || sscanf(at + strlen("\"library_path\""), " : \"%255[^\"]\"", library) != 1)
+		return 0;
+	if (strchr(library, '/')) {
+		snprintf(path, sizeof(path), "%s%s%s", *library == '/' ? "" : dir,
+			 *library == '/' ? "" : "/", library);
+		return mesa_version(root, path);
+	}
+	for (size_t i = 0; !version && i < sizeof(library_dirs) / sizeof(*library_dirs); i++) {
+		snprintf(path, sizeof(path), "%s/%s", library_dirs[i], library);
+		version = mesa_version(root, path);
+	}
+	return version;
+}
+
+static void look_at_manifest(int root, const char *dir, const char *name, struct image_driver *d)
 {
 	size_t length = strlen(name);
-	char path[512];
 	cleanup_free char *text = NULL;
+	unsigned int version;
+	char path[512];
 
 	if (length < 6 || strcmp(name + length - 5, ".json") ||
 	    snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
-		return false;
+		return;
 	text = read_below(root, path, MANIFEST_MAX, NULL);
-	return text && strstr(text, "vulkan_virtio");
+	if (!text || !strstr(text, "vulkan_virtio"))
+		return;
+	version = manifest_version(root, dir, text);
+	d->there = true;
+	d->mesa = version > d->mesa ? version : d->mesa;
 }
 
 /* Mesa's manifests are called virtio_icd.*, but what counts is the library that they name. */
-static bool image_has_driver(int root)
+static struct image_driver image_driver(int root)
 {
-	bool found = false;
+	struct image_driver found = { 0 };
 
-	for (size_t i = 0; !found && i < sizeof(manifest_dirs) / sizeof(*manifest_dirs); i++) {
+	for (size_t i = 0; i < sizeof(manifest_dirs) / sizeof(*manifest_dirs); i++) {
 		int fd = open_below(root, manifest_dirs[i], O_RDONLY | O_DIRECTORY);
 		DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 		struct dirent *entry;
@@ -96,11 +156,35 @@ static bool image_has_driver(int root)
 				close(fd);
 			continue;
 		}
-		while (!found && (entry = readdir(dir)))
-			found = is_venus_manifest(root, manifest_dirs[i], entry->d_name);
+		while ((entry = readdir(dir)))
+			look_at_manifest(root, manifest_dirs[i], entry->d_name, &found);
 		closedir(dir);
 	}
 	return found;
+}
+
+/* What a driver is of no use without: the log says so. */
+static void look_for_loader(int root)
+{
+	char path[512];
+
+	for (size_t i = 0; i < sizeof(library_dirs) / sizeof(*library_dirs); i++) {
+		snprintf(path, sizeof(path), "%s/" LOADER, library_dirs[i]);
+		cleanup_close int fd = open_below(root, path, O_PATH);
+
+		if (fd >= 0)
+			return;
+	}
+	log_warning("the image has no Vulkan loader (" LOADER ") in the usual places: programs without "
+		    "one of their own find no GPU");
+}
+
+static void look_at_own_driver(int root, const struct image_driver *driver)
+{
+	if (driver->mesa && driver->mesa < MESA_NEEDED)
+		log_warning("the image's Vulkan driver for the GPU is of Mesa %u, and %d or later is "
+			    "needed: programs may find no GPU", driver->mesa, MESA_NEEDED);
+	look_for_loader(root);
 }
 
 /* glibc says of itself "... stable release version 2.41.", for people who execute it. */
@@ -228,12 +312,17 @@ int driver_bundle_offer(const char *dir, const char *rootfs, struct oci_spec *sp
 			struct error **err)
 {
 	cleanup_close int root = open(rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct image_driver driver;
 	char path[4096];
 
 	*icd = NULL;
-	if (root < 0 || image_has_driver(root) ||
-	    (spec->has_process && process_names_drivers(&spec->process)))
+	if (root < 0 || (spec->has_process && process_names_drivers(&spec->process)))
 		return 0;
+	driver = image_driver(root);
+	if (driver.there) {
+		look_at_own_driver(root, &driver);
+		return 0;
+	}
 	if (!has_own_dev(spec)) {
 		log_warning("the image has no Vulkan driver for the GPU, and none is offered, because "
 			    "/dev is no tmpfs of the container's own");
@@ -241,6 +330,7 @@ int driver_bundle_offer(const char *dir, const char *rootfs, struct oci_spec *sp
 	}
 	if (!bundle_fits(root, dir, path, sizeof(path)))
 		return 0;
+	look_for_loader(root);
 	*icd = (char *)BUNDLE_AT "/" BUNDLE_ICD;
 	return add_mount(spec, path, err);
 }

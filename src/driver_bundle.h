@@ -21,7 +21,8 @@ struct oci_spec;
  * @icd:    out: the manifest's path in the container, in the spec's arena, for
  *          driver_bundle_set_env(); NULL when nothing was added
  *
- * An image that could use a driver and cannot have this one is told so in the log.
+ * An image that could use a driver and cannot have this one is told so in the log; as is one whose own
+ * driver is older than Mesa 24, or that has no Vulkan loader.
  *
  * Return: 0, or -1 when out of memory.
  */

@@ -25,7 +25,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <linux/sched.h>
 #include <sched.h>
@@ -55,8 +54,6 @@
 #define SERVER_FD 3
 #define REPORT_FD 4
 #define WATCH_FD 5
-/* User ids from here up are given to nobody (systemd's UIDS-GIDS); the pid makes it unique. */
-#define JAIL_UID_BASE 1879048192u
 #define LAYER_NAME "VK_LAYER_KRUN_GPU_host_memory"
 
 static const char *const server_paths[] = {
@@ -270,22 +267,6 @@ static int jail_map_ids(uid_t uid, gid_t gid, struct error **err)
 	return 0;
 }
 
-/* Becomes a user that owns nothing. Not where the nodes' groups have to let us in. */
-static int jail_drop_user(uid_t uid, struct error **err)
-{
-	/* The bounding set first: later there is no capability left to change it with. */
-	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
-	if (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 ||
-	    setresuid(uid, uid, uid) < 0) {
-		/* The user namespace we are in does not map that many ids. */
-		if (errno == EINVAL)
-			return 0;
-		return error_set(err, errno, "cannot become user %u", uid);
-	}
-	return 0;
-}
-
 /* System calls that fail with EPERM in the render server, whatever its driver may want. */
 static const struct {
 	const char *syscall;
@@ -324,6 +305,10 @@ static const struct {
 	{ "kexec_load", "likewise" },
 	{ "kexec_file_load", "likewise" },
 	{ "open_by_handle_at", "opens files by number" },
+	{ "name_to_handle_at", "says the numbers" },
+	{ "fanotify_init", "watches file systems" },
+	{ "modify_ldt", "no driver needs segments" },
+	{ "kcmp", "compares other processes' objects" },
 	{ "quotactl", "administration" },
 	{ "acct", "administration" },
 	{ "swapon", "administration" },
@@ -358,6 +343,9 @@ static int jail_filter_add(scmp_filter_ctx ctx)
 					     SCMP_A0(SCMP_CMP_MASKED_EQ, bit, bit));
 	if (!r)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
+				     SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
+	if (!r)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socketpair), 1,
 				     SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
 	return r;
 }
@@ -450,7 +438,8 @@ static int jail_enter(const struct gpu_jail *jail, const char *layer, const char
 		return -1;
 	if (jail_root(jail, layer, server, &bound, err) < 0 || jail_files(jail, report, err) < 0)
 		return -1;
-	if (!uid && !bound && jail_drop_user(jail_uid, err) < 0)
+	/* Not where the nodes' groups have to let us in. */
+	if (!uid && !bound && sandbox_become_user(jail_uid, err) < 0)
 		return -1;
 	/* The server waits for a guest's commands in sleeps of 10 us and more; by default the kernel
 	 * makes that 60 us and more. */
@@ -485,7 +474,7 @@ static void __attribute__((noreturn)) jail_child(const struct gpu_jail *jail, co
 /* The parent's part: let the child go on, and wait for its exec() or its error. */
 static int jail_wait_exec(pid_t pid, int sync, int report, struct error **err)
 {
-	const uid_t jail_uid = JAIL_UID_BASE + (uid_t)pid;
+	const uid_t jail_uid = SANDBOX_UID_BASE + (uid_t)pid;
 	char message[512];
 	ssize_t n;
 

@@ -24,6 +24,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "gpu_select.h"
+#include "gpu_virgl.h"
 
 #define NVIDIA_GPUS "/proc/driver/nvidia/gpus"
 
@@ -262,6 +263,8 @@ static int compare_nodes(const void *a, const void *b)
 
 int gpu_list(const char *root, struct gpu_list *list, struct error **err)
 {
+	const int virgl = gpu_virgl_version(root);
+
 	*list = (struct gpu_list){ 0 };
 	if (each_entry(root, "/sys/class/drm", list, add_drm, err) < 0 ||
 	    each_entry(root, NVIDIA_GPUS, list, add_nvidia, err) < 0) {
@@ -275,6 +278,10 @@ int gpu_list(const char *root, struct gpu_list *list, struct error **err)
 		if (!gpu->name[0])
 			snprintf(gpu->name, sizeof(gpu->name), "%.100s", base_name(gpu->device));
 		gpu->icd = gpu_driver_manifests(root, gpu->driver, gpu->why, sizeof(gpu->why));
+		if (gpu->icd && !gpu_virgl_serves(virgl, gpu->driver, gpu->why, sizeof(gpu->why))) {
+			free(gpu->icd);
+			gpu->icd = NULL;
+		}
 	}
 	if (list->count)
 		qsort(list->gpus, list->count, sizeof(*list->gpus), compare_gpus);
@@ -293,27 +300,53 @@ void gpu_list_release(struct gpu_list *list)
 
 static bool gpu_is(const struct gpu_host *gpu, const char *wanted)
 {
+	/* nvidia-smi writes a domain with eight digits. */
+	if (strlen(wanted) == 16 && !strncmp(wanted, "0000", 4) && is_pci_address(wanted + 4))
+		wanted += 4;
 	return (gpu->pci[0] && !strcasecmp(gpu->pci, wanted)) ||
 	       (gpu->pci[0] && !strncmp(gpu->pci, "0000:", 5) &&
 		!strcasecmp(gpu->pci + 5, wanted)) ||
 	       (gpu->uuid[0] && !strcasecmp(gpu->uuid, wanted));
 }
 
+/* How well a name is meant: 3 all of it, 2 whole words ("L4" beside "L40"), 1 a part, 0 not. */
+static int name_match(const char *name, const char *wanted)
+{
+	const size_t len = strlen(wanted);
+	int best = 0;
+
+	if (!strcasecmp(name, wanted))
+		return 3;
+	for (const char *at = name; (at = strcasestr(at, wanted)); at++) {
+		const bool begins = at == name || !isalnum((unsigned char)at[-1]);
+
+		if (begins && !isalnum((unsigned char)at[len]))
+			return 2;
+		best = 1;
+	}
+	return best;
+}
+
 static const struct gpu_host *find_by_name(const struct gpu_list *list, const char *wanted,
 					   struct error **err)
 {
 	const struct gpu_host *found = NULL;
+	bool several = false;
+	int best = 0;
 
 	for (size_t i = 0; i < list->count; i++) {
-		if (!strcasestr(list->gpus[i].name, wanted))
+		int match = name_match(list->gpus[i].name, wanted);
+
+		if (!match || match < best)
 			continue;
-		if (found) {
-			error_set(err, 0, "annotation krun-gpu.device: \"%s\" is part of the name "
-				  "of more than one GPU: say its PCI address (krun-gpu gpus)",
-				  wanted);
-			return NULL;
-		}
+		several = match == best;
+		best = match;
 		found = &list->gpus[i];
+	}
+	if (several) {
+		error_set(err, 0, "annotation krun-gpu.device: \"%s\" is part of the name of more "
+			  "than one GPU: say its PCI address (krun-gpu gpus)", wanted);
+		return NULL;
 	}
 	if (!found)
 		error_set(err, 0, "annotation krun-gpu.device: the host has no GPU \"%s\": krun-gpu "

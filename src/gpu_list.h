@@ -44,7 +44,8 @@ void gpu_list_release(struct gpu_list *list);
 
 /**
  * gpu_list_find() - the GPU that @wanted means: its index, its PCI address with or without the
- * domain, its UUID, or a part of its name that no other one's name has
+ * domain, its UUID, or a part of its name that no other one's name has; a whole name goes before whole
+ * words, and those before any part
  *
  * Return: NULL with an error that says what there is.
  */

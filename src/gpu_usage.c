@@ -163,6 +163,31 @@ static uint64_t processor_ns(const char *proc, pid_t pid)
 	return (t[0] + t[1] + t[2] + t[3]) * (1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
+static bool is_running_worker(const char *proc, pid_t pid)
+{
+	static const char name[] = " (krun-gpu-gpu) ";
+	cleanup_free char *text = NULL;
+	const char *at;
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%d/stat", proc, pid);
+	text = read_proc(path, 4096);
+	at = text ? strstr(text, name) : NULL;
+	return at && !strchr("TtZX", at[sizeof(name) - 1]);
+}
+
+void gpu_usage_lost(const char *proc, const pid_t *pids, size_t count, struct gpu_usage *usage)
+{
+	for (size_t i = 0; i < count; i++)
+		if (is_running_worker(proc, pids[i]))
+			return;
+	usage->lost = true;
+	usage->counts.contexts = usage->counts.fences = 0;
+	usage->counts.blobs = usage->counts.blob_bytes = 0;
+	if (!strcmp(usage->memory_source, "blobs"))
+		usage->memory = 0;
+}
+
 /* 1, 0 when there is no such file, or -1 */
 static int read_counts(int dirfd, struct gpu_stats *out, struct error **err)
 {

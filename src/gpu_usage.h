@@ -15,6 +15,7 @@ struct error;
 
 /** struct gpu_usage - and by whose word */
 struct gpu_usage {
+	bool lost; /* the worker counts no more: what was there then is 0, what was so far stays */
 	struct gpu_stats counts;
 	/* Since each process began; "drm": the kernel driver's, of its engines; "processor": of the
 	 * render server's processes, which is all there is to it when the GPU is software. */
@@ -36,6 +37,14 @@ struct gpu_usage {
  */
 int gpu_usage_read(int dirfd, const char *proc, const pid_t *pids, size_t count,
 		   struct gpu_usage *out, struct error **err);
+
+/**
+ * gpu_usage_lost() - note it in @usage when none of a container's workers is a GPU's and runs
+ * @pids: the container's workers that there are
+ *
+ * A worker that was stopped does not run; the VMM soon does without it, too.
+ */
+void gpu_usage_lost(const char *proc, const pid_t *pids, size_t count, struct gpu_usage *usage);
 
 /** gpu_usage_processes() - all below @parent; how many of @max there are */
 size_t gpu_usage_processes(const char *proc, pid_t parent, pid_t *pids, size_t max);

@@ -32,10 +32,13 @@
  */
 #define HOST_GPU_ROOM (1024 * MIB)
 
+/* What the guest may map, as far as the container's memory is not limited. */
+#define GPU_BYTES_DEFAULT (64ull << 30)
+/* Where it is: of HOST_GPU_ROOM, for past the host's limit any of our processes may be ended. */
+#define GPU_BYTES_LIMITED (768 * MIB)
+
 /* Address space, not memory: what Vulkan maps at one time. */
 #define GPU_WINDOW (16ull << 30)
-
-#define GPU_BYTES_DEFAULT (64ull << 30)
 
 static int size_annotation(const struct oci_spec *spec, const char *key, uint64_t min, uint64_t max,
 			   uint64_t *out, struct error **err)
@@ -136,20 +139,33 @@ static int size_vcpus(const struct oci_spec *spec, struct launch_size *size, str
 	return 0;
 }
 
-int launch_size(const struct oci_spec *spec, bool gpu, struct launch_size *size, struct error **err)
+/*
+ * The window is no larger than what may be made: so the guest's kernel finds it full, and Mesa says
+ * that the device has no more memory, before the worker refuses what the application has already.
+ */
+static int size_gpu(const struct oci_spec *spec, bool gpu, struct launch_size *size,
+		    struct error **err)
 {
 	uint64_t mib = 0;
+	int asked = size_annotation(spec, "krun-gpu.memory_mib", 1, 1 << 24, &mib, err);
 
+	if (asked < 0)
+		return -1;
+	if (!gpu)
+		return 0;
+	size->gpu_bytes = asked ? mib * MIB :
+			  spec->resources.memory_limit > 0 ? GPU_BYTES_LIMITED : GPU_BYTES_DEFAULT;
+	size->gpu_window = size->gpu_bytes < GPU_WINDOW ? size->gpu_bytes : GPU_WINDOW;
+	size->room += HOST_GPU_ROOM + (asked ? size->gpu_bytes : 0);
+	return 0;
+}
+
+int launch_size(const struct oci_spec *spec, bool gpu, struct launch_size *size, struct error **err)
+{
+	*size = (struct launch_size){ .room = HOST_ROOM };
 	if (size_ram(spec, size, err) < 0 || size_vcpus(spec, size, err) < 0)
 		return -1;
-	size->gpu_bytes = GPU_BYTES_DEFAULT;
-	if (size_annotation(spec, "krun-gpu.memory_mib", 1, 1 << 24, &mib, err) < 0)
-		return -1;
-	if (mib)
-		size->gpu_bytes = mib * MIB;
-	size->gpu_window = gpu ? GPU_WINDOW : 0;
-	size->room = HOST_ROOM + (gpu ? HOST_GPU_ROOM : 0);
-	return 0;
+	return size_gpu(spec, gpu, size, err);
 }
 
 uint64_t launch_size_host_limit(int64_t limit, uint64_t ram, uint64_t room)

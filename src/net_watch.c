@@ -13,6 +13,7 @@
  * end of the socket is the end of the VMM: the redirects are removed, and the process ends.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/if_tun.h>
 #include <linux/neighbour.h>
@@ -356,8 +357,6 @@ static int watch_arguments(struct watch *w, int argc, char **argv)
 }
 
 #define ALLOW(name, reason) { .syscall = (name), .why = (reason) }
-#define ALLOW_ARG(name, n, v, reason) \
-	{ .syscall = (name), .why = (reason), .arg = (n), .arg_mask = 0xffffffff, .arg_value = (v) }
 #define ALLOW_WITHOUT(name, n, bits, reason) \
 	{ .syscall = (name), .why = (reason), .arg = (n), .arg_mask = (bits), .arg_value = 0 }
 
@@ -369,25 +368,25 @@ static const struct sandbox_rule rules[] = {
 	ALLOW("sendto", "requests to rtnetlink; questions about names"),
 	ALLOW("recvfrom", "its answers, and what it tells; the name server's answers"),
 	ALLOW("sendmsg", "taps and answers to the VMM"),
-	ALLOW_ARG("socket", 0, AF_INET, "to ask for an interface's index; who listens here? a question about "
-		  "names"),
-	ALLOW_ARG("socket", 0, AF_INET6, "who listens here?"),
+	SANDBOX_ARG("socket", 0, AF_INET, "an interface's index; who listens here? questions about names"),
+	SANDBOX_ARG("socket", 0, AF_INET6, "who listens here?"),
 	ALLOW("accept4", "connections in the namespace"),
 	ALLOW("getsockopt", "where they were to go"),
-	ALLOW_ARG("setsockopt", 1, SOL_SOCKET, "a mark"),
+	SANDBOX_ARG("setsockopt", 1, SOL_SOCKET, "a mark"),
 	ALLOW("connect", "who listens here? the name server"),
 	ALLOW("shutdown", "a relayed connection's half"),
-	ALLOW("fcntl", "one that blocks"),
-	ALLOW_ARG("clone", 0, CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | SIGCHLD, "a process that relays"),
+	SANDBOX_FCNTL(F_GETFL, "one that blocks"),
+	SANDBOX_FCNTL(F_SETFL, "likewise"),
+	SANDBOX_ARG("clone", 0, CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | SIGCHLD, "a process that relays"),
 	ALLOW("set_robust_list", "likewise"),
 	ALLOW("rseq", "likewise"),
 	ALLOW("gettid", "likewise"),
 	ALLOW("rt_sigprocmask", "likewise"),
-	ALLOW_ARG("ioctl", 1, SIOCGIFINDEX, "an interface's index"),
+	SANDBOX_ARG("ioctl", 1, SIOCGIFINDEX, "an interface's index"),
 	ALLOW("openat", "/dev/net/tun, an interface's settings in /proc/sys/net"),
-	ALLOW_ARG("ioctl", 1, TUNSETIFF, "make a tap"),
-	ALLOW_ARG("ioctl", 1, TUNSETVNETHDRSZ, "make a tap"),
-	ALLOW_ARG("ioctl", 1, TUNSETVNETLE, "make a tap"),
+	SANDBOX_ARG("ioctl", 1, TUNSETIFF, "make a tap"),
+	SANDBOX_ARG("ioctl", 1, TUNSETVNETHDRSZ, "make a tap"),
+	SANDBOX_ARG("ioctl", 1, TUNSETVNETLE, "make a tap"),
 	ALLOW("read", "an interface's settings, the VMM's questions"),
 	ALLOW("close", "taps, settings, questions"),
 	ALLOW("write", "the log"),

@@ -6,6 +6,7 @@
  * without a process, which can be created and not be started.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -48,7 +49,8 @@ static const struct sandbox_rule rules[] = {
 	{ .syscall = "recvfrom", .why = "requests, as C libraries make it" },
 	{ .syscall = "sendto", .why = "answers, as C libraries make it" },
 	{ .syscall = "getsockopt", .why = "who is it" },
-	{ .syscall = "fcntl", .why = "connections do not block" },
+	SANDBOX_FCNTL(F_GETFL, "connections do not block"),
+	SANDBOX_FCNTL(F_SETFL, "likewise"),
 	{ .syscall = "close", .why = "connections" },
 	{ .syscall = "mmap", .why = "allocator" },
 	{ .syscall = "munmap", .why = "allocator" },
@@ -58,7 +60,7 @@ static const struct sandbox_rule rules[] = {
 	{ .syscall = "rt_sigprocmask", .why = "end by a signal" },
 	{ .syscall = "getpid", .why = "end by a signal" },
 	{ .syscall = "gettid", .why = "end by a signal" },
-	{ .syscall = "tgkill", .why = "end by a signal" },
+	SANDBOX_TGKILL_SELF("end by a signal"),
 	{ .syscall = "rt_sigreturn", .why = "return from a signal handler" },
 	{ .syscall = "restart_syscall", .why = "after a stop and go on" },
 	{ .syscall = "exit_group", .why = "the end" },

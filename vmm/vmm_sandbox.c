@@ -2,6 +2,7 @@
 #include "vmm/vmm_sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/if_tun.h>
 #include <linux/kvm.h>
@@ -16,33 +17,30 @@
 #include "base/sandbox.h"
 
 #define ALLOW(name, reason) { .syscall = (name), .why = (reason) }
-/* Only where argument @n's low 32 bits are @v. */
-#define ALLOW_ARG(name, n, v, reason) \
-	{ .syscall = (name), .why = (reason), .arg = (n), .arg_mask = 0xffffffff, .arg_value = (v) }
 /* Only where argument @n has none of the bits @bits. */
 #define ALLOW_WITHOUT(name, n, bits, reason) \
 	{ .syscall = (name), .why = (reason), .arg = (n), .arg_mask = (bits), .arg_value = 0 }
 
 static const struct sandbox_rule rules[] = {
 	/* vCPU threads */
-	ALLOW_ARG("ioctl", 1, KVM_RUN, "run the guest"),
-	ALLOW_ARG("ioctl", 1, KVM_IRQ_LINE, "interrupt the guest"),
-	ALLOW_ARG("ioctl", 1, KVM_KVMCLOCK_CTRL, "tell the guest that it was paused"),
-	ALLOW_ARG("ioctl", 1, KVM_GET_REGS, "say where a vCPU failed"),
-	ALLOW_ARG("ioctl", 1, KVM_GET_SREGS, "say where a vCPU failed"),
+	SANDBOX_ARG("ioctl", 1, KVM_RUN, "run the guest"),
+	SANDBOX_ARG("ioctl", 1, KVM_IRQ_LINE, "interrupt the guest"),
+	SANDBOX_ARG("ioctl", 1, KVM_KVMCLOCK_CTRL, "tell the guest that it was paused"),
+	SANDBOX_ARG("ioctl", 1, KVM_GET_REGS, "say where a vCPU failed"),
+	SANDBOX_ARG("ioctl", 1, KVM_GET_SREGS, "say where a vCPU failed"),
 	ALLOW("poll", "is there room for a line of the serial port"),
 	ALLOW("rt_sigreturn", "leave the kick's handler"),
 	ALLOW("restart_syscall", "a wait that a stop and a continue interrupted"),
 	/* network devices' threads */
-	ALLOW_ARG("ioctl", 1, TUNSETOFFLOAD, "what the guest agreed to have left to it"),
-	ALLOW_ARG("ioctl", 1, TUNSETQUEUE, "which of a tap's queues the guest uses"),
-	ALLOW_ARG("ioctl", 1, VHOST_SET_FEATURES, "vhost-net: how the rings look"),
-	ALLOW_ARG("ioctl", 1, VHOST_SET_VRING_NUM, "vhost-net: where the rings are"),
-	ALLOW_ARG("ioctl", 1, VHOST_SET_VRING_BASE, "vhost-net: where they begin"),
-	ALLOW_ARG("ioctl", 1, VHOST_SET_VRING_ADDR, "vhost-net: where the rings are"),
-	ALLOW_ARG("ioctl", 1, VHOST_SET_VRING_KICK, "vhost-net: the eventfds that KVM has already"),
-	ALLOW_ARG("ioctl", 1, VHOST_SET_VRING_CALL, "vhost-net: the eventfds that KVM has already"),
-	ALLOW_ARG("ioctl", 1, VHOST_NET_SET_BACKEND, "vhost-net: the tap, or none"),
+	SANDBOX_ARG("ioctl", 1, TUNSETOFFLOAD, "what the guest agreed to have left to it"),
+	SANDBOX_ARG("ioctl", 1, TUNSETQUEUE, "which of a tap's queues the guest uses"),
+	SANDBOX_ARG("ioctl", 1, VHOST_SET_FEATURES, "vhost-net: how the rings look"),
+	SANDBOX_ARG("ioctl", 1, VHOST_SET_VRING_NUM, "vhost-net: where the rings are"),
+	SANDBOX_ARG("ioctl", 1, VHOST_SET_VRING_BASE, "vhost-net: where they begin"),
+	SANDBOX_ARG("ioctl", 1, VHOST_SET_VRING_ADDR, "vhost-net: where the rings are"),
+	SANDBOX_ARG("ioctl", 1, VHOST_SET_VRING_KICK, "vhost-net: the eventfds that KVM has already"),
+	SANDBOX_ARG("ioctl", 1, VHOST_SET_VRING_CALL, "vhost-net: the eventfds that KVM has already"),
+	SANDBOX_ARG("ioctl", 1, VHOST_NET_SET_BACKEND, "vhost-net: the tap, or none"),
 	/* event loop and locks */
 	ALLOW("epoll_wait", "the event loop"),
 	ALLOW("epoll_pwait", "the event loop, on architectures without epoll_wait"),
@@ -71,9 +69,11 @@ static const struct sandbox_rule rules[] = {
 	ALLOW("ppoll", "bounded waits for a worker's answer"),
 	ALLOW("shutdown", "half-close a stream"),
 	ALLOW("accept4", "command lines on the control socket"),
-	ALLOW_ARG("getsockopt", 1, SOL_SOCKET, "who is it"),
-	ALLOW_ARG("setsockopt", 2, SO_LINGER, "reset a connection that the guest refuses"),
-	ALLOW("fcntl", "O_NONBLOCK, what kind of fd a stream is"),
+	SANDBOX_ARG("getsockopt", 1, SOL_SOCKET, "who is it"),
+	SANDBOX_ARG("setsockopt", 2, SO_LINGER, "reset a connection that the guest refuses"),
+	SANDBOX_FCNTL(F_GETFL, "O_NONBLOCK, what kind of fd a stream is"),
+	SANDBOX_FCNTL(F_SETFL, "O_NONBLOCK"),
+	SANDBOX_FCNTL(F_DUPFD_CLOEXEC, "a stream's other direction; the terminal of an exec"),
 	ALLOW("fstat", "size of a file that a worker has mapped; kind of a stream's fd"),
 	ALLOW("newfstatat", "fstat(), as newer C libraries make it"),
 	ALLOW("lseek", "size of a dma-buf that a worker has mapped"),
@@ -81,11 +81,11 @@ static const struct sandbox_rule rules[] = {
 	ALLOW("dup", "streams of an exec"),
 	ALLOW("timerfd_settime", "is a worker that leaves kicks unread alive?"),
 	ALLOW("eventfd2", "rings of a worker that is started again"),
-	ALLOW_ARG("socketpair", 0, AF_UNIX, "streams inside this process"),
+	SANDBOX_ARG("socketpair", 0, AF_UNIX, "streams inside this process"),
 	ALLOW("pipe2", "streams inside this process"),
-	ALLOW_ARG("ioctl", 1, TIOCGWINSZ, "the terminal's size"),
-	ALLOW_ARG("ioctl", 1, FIONREAD, "how much a stream holds"),
-	ALLOW_ARG("mkdirat", 2, 0700, "mark that the guest's memory was too little, in VMM_FD_OOM, the one "
+	SANDBOX_ARG("ioctl", 1, TIOCGWINSZ, "the terminal's size"),
+	SANDBOX_ARG("ioctl", 1, FIONREAD, "how much a stream holds"),
+	SANDBOX_ARG("mkdirat", 2, 0700, "mark that the guest's memory was too little, in VMM_FD_OOM, the one "
 		  "directory there is"),
 	/* memory: shared-memory windows and the allocator; never executable */
 	ALLOW_WITHOUT("mmap", 2, PROT_EXEC, "windows, allocator"),
@@ -100,7 +100,7 @@ static const struct sandbox_rule rules[] = {
 	ALLOW("rt_sigprocmask", "unblock it"),
 	ALLOW("getpid", "signal oneself and one's threads"),
 	ALLOW("gettid", "signal oneself"),
-	ALLOW("tgkill", "kick vCPUs, signal oneself"),
+	SANDBOX_TGKILL_SELF("kick vCPUs, signal oneself"),
 	ALLOW("exit", "a thread ends"),
 	ALLOW("exit_group", "the process ends"),
 };

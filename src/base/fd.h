@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct error;
@@ -37,6 +38,9 @@ int fd_set_nonblock(int fd, bool on);
 
 /** fd_set_cloexec() - set or clear FD_CLOEXEC; 0 or -errno */
 int fd_set_cloexec(int fd, bool on);
+
+/** fd_raise_limit() - allow as many fds as the hard limit does; that number */
+uint32_t fd_raise_limit(void);
 
 /**
  * fd_keep_only() - close every file descriptor from 3 up but those listed

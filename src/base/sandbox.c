@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <linux/capability.h>
 #include <sched.h>
@@ -66,6 +67,19 @@ int sandbox_keep_caps(const int *caps, size_t count, struct error **err)
 	}
 	if (syscall(SYS_capset, &hdr, data) < 0)
 		return error_set(err, errno, "cannot drop capabilities");
+	return 0;
+}
+
+int sandbox_become_user(uid_t id, struct error **err)
+{
+	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+	/* The group first: where setgroups() is forbidden the id is not mapped either. */
+	if (setresgid(id, id, id) < 0 || setgroups(0, NULL) < 0 || setresuid(id, id, id) < 0) {
+		if (errno == EINVAL)
+			return 0;
+		return error_set(err, errno, "cannot become user %u", id);
+	}
 	return 0;
 }
 
@@ -207,7 +221,11 @@ static int sandbox_add_rule(scmp_filter_ctx ctx, const struct sandbox_rule *rule
 
 	if (nr == __NR_SCMP_ERROR || nr < 0)
 		return 0;
-	return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, nr, rule->arg_mask ? 1 : 0, &cmp);
+	if (rule->self)
+		cmp = (struct scmp_arg_cmp){ .arg = 0, .op = SCMP_CMP_MASKED_EQ,
+					     .datum_a = 0xffffffff, .datum_b = (uint64_t)getpid() };
+	return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, nr, rule->self || rule->arg_mask ? 1 : 0,
+				      &cmp);
 }
 
 int sandbox_seccomp(const struct sandbox_rule *rules, size_t count, struct error **err)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct error;
 
@@ -21,7 +22,20 @@ struct sandbox_rule {
 	unsigned int arg;
 	uint64_t arg_mask;
 	uint64_t arg_value;
+	/* Argument 0 is to be this process's own id, as it is when the filter is loaded. */
+	bool self;
 };
+
+/* A rule for calls whose argument @n, an int, is @v. */
+#define SANDBOX_ARG(name, n, v, reason) \
+	{ .syscall = (name), .why = (reason), .arg = (n), .arg_mask = 0xffffffff, .arg_value = (v) }
+/*
+ * fcntl() is to be allowed by its commands: F_SETOWN and F_SETSIG have the kernel send signals to
+ * others on this process's behalf, SIGKILL among them.
+ */
+#define SANDBOX_FCNTL(command, reason) SANDBOX_ARG("fcntl", 1, command, reason)
+/* Without it a process of user 0 could signal every process of that user's, on the whole host. */
+#define SANDBOX_TGKILL_SELF(reason) { .syscall = "tgkill", .why = (reason), .self = true }
 
 /**
  * sandbox_no_new_privs() - PR_SET_NO_NEW_PRIVS, no core dumps, not traceable by equals
@@ -52,6 +66,18 @@ int sandbox_empty_root(struct error **err);
 int sandbox_root_of(const char *const *paths, size_t count, struct error **err);
 
 #define SANDBOX_PATHS_MAX 4
+
+/* User ids from here up are given to nobody (systemd's UIDS-GIDS); a pid makes one unique. */
+#define SANDBOX_UID_BASE 1879048192u
+
+/**
+ * sandbox_become_user() - a user and group that own nothing, without other groups or capabilities
+ * @id: SANDBOX_UID_BASE and the pid, as the host has it
+ *
+ * In a user namespace that does not map so many ids the process stays who it is. The bounding set is
+ * emptied in any case: later there is no capability left to do so with.
+ */
+int sandbox_become_user(uid_t id, struct error **err);
 
 /** sandbox_has_cap() - is this capability effective? */
 bool sandbox_has_cap(int cap);

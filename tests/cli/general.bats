@@ -131,3 +131,10 @@ assert f["linux"]["cgroup"]["systemd"] is True and f["linux"]["cgroup"]["systemd
 		fails "$command is not supported" krun "$command" c1
 	done
 }
+
+@test "doctor says which virglrenderer there is and what others give" {
+	run krun doctor
+	[[ $output != *"built without GPU support"* ]] || skip "built without GPU support"
+	[[ $output == *"GPU: virglrenderer"* ]]
+	[[ $output == *"virglrenderer 1."[3-9]* || $output == *"1.2       NVIDIA's driver as well"* ]]
+}

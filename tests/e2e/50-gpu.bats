@@ -152,6 +152,7 @@ lose() {
 		kill -'"$1"' $(pgrep -o -x '"$2"')
 		timeout 200 podman exec lost /compute 1 && exit 1
 		podman exec lost echo alive
+		krun-gpu stats -n "$(podman inspect -f "{{.Id}}" lost)" | grep "^GPU .*lost" || :
 		timeout 100 podman rm -f -t 0 lost > /dev/null
 		pgrep "virgl|krun-gpu" || echo nothing left'
 	[ "$status" -eq 0 ]
@@ -160,10 +161,12 @@ lose() {
 
 @test "the GPU's worker is killed: programs get an error, the container lives on" {
 	lose KILL krun-gpu-gpu
+	[[ $output == *"worker lost"* ]]
 }
 
 @test "the GPU's worker is stopped: the same" {
 	lose STOP krun-gpu-gpu
+	[[ $output == *"worker lost"* ]]
 }
 
 @test "the render server is killed: the same" {

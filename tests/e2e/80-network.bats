@@ -322,7 +322,7 @@ load network
 	[[ $output == *"got 5 MiB"*"10.0.2.15/24"*"after"*"put 5 MiB"*"datagram of 1400" ]]
 }
 
-@test "--network host, and the host'"'"'s namespace by a path: a client, and a server on a port of the host" {
+@test "--network host, and that namespace by its path: a client, and a server on a port of the host" {
 	both '
 		RT=crun server other --network podman:ip=10.88.0.66
 		for how in host ns:/proc/1/ns/net; do

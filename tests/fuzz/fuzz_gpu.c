@@ -80,8 +80,11 @@ static struct renderer_blob *blob_find(uint32_t id)
  */
 size_t gpu_renderer_capset(uint32_t *version, void *buf, size_t size)
 {
+	const uint32_t wire_format = 1;
+
 	*version = 0;
 	memset(buf, 1, size < 160 ? size : 160);
+	memcpy(buf, &wire_format, sizeof(wire_format));
 	return 160;
 }
 
@@ -134,7 +137,7 @@ int gpu_renderer_blob_create(struct gpu_renderer_context *ctx, uint32_t res, uin
 	(void)flags;
 	CHECK(res && size && size <= MAX_BYTES && !blob_find(res));
 	if (t.failing & FAIL_BLOB || !blob)
-		return -EIO;
+		return blob_id & 1 ? -EIO : -ENOMEM;
 	*blob = (struct renderer_blob){ res, memfd_create("blob", MFD_CLOEXEC | MFD_ALLOW_SEALING),
 					(enum gpu_fd_type)(blob_id % 3) };
 	CHECK(blob->fd >= 0);
@@ -461,7 +464,7 @@ static void start(void)
 	t.woken = t.unmap_failed = false;
 	t.num_maps = 0;
 	gpu_device_init(&t.dev, WINDOW, MAX_BYTES);
-	CHECK(gpu_device_load_capset(&t.dev) == 0);
+	CHECK(gpu_device_load_capset(&t.dev, NULL) == 0);
 	queue_start();
 }
 

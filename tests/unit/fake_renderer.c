@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "fake_renderer.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_gpu.h>
 #include <pthread.h>
@@ -26,6 +27,7 @@
 
 static struct fake {
 	FILE *log;
+	uint32_t wire_format;
 	void (*retired)(void *data, uint32_t ctx, uint32_t ring, uint64_t fence);
 	void *data;
 	pthread_t thread;
@@ -42,7 +44,7 @@ static struct fake {
 		uint32_t id; /* 0: free */
 		int fd;
 	} blobs[MAX_BLOBS];
-} fake = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+} fake = { .wire_format = 1, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
 /* The oldest fence passes after a while, as if the GPU had been at work. */
 static void *fence_main(void *unused)
@@ -77,6 +79,11 @@ void fake_renderer_init(FILE *log, void (*retired)(void *data, uint32_t ctx, uin
 	CHECK(!pthread_create(&fake.thread, NULL, fence_main, NULL));
 }
 
+void fake_renderer_speak(uint32_t wire_format)
+{
+	fake.wire_format = wire_format;
+}
+
 void fake_renderer_finish(void)
 {
 	pthread_mutex_lock(&fake.lock);
@@ -106,8 +113,10 @@ static bool context_is(uint32_t id)
 size_t gpu_renderer_capset(uint32_t *version, void *buf, size_t size)
 {
 	*version = 0;
-	if (buf)
-		memset(buf, 1, size < 160 ? size : 160);
+	if (buf && size >= 160) {
+		memset(buf, 1, 160);
+		memcpy(buf, &fake.wire_format, sizeof(fake.wire_format));
+	}
 	return 160;
 }
 
@@ -144,7 +153,7 @@ int gpu_renderer_submit(struct gpu_renderer_context *ctx, void *cmd, size_t size
 	for (size_t i = 0; i < size; i++)
 		sum = (sum ^ ((const uint8_t *)cmd)[i]) * 16777619u;
 	fprintf(fake.log, "submit %u: %zu bytes, %08x\n", ctx->id, size, sum);
-	return 0;
+	return *(const uint32_t *)cmd == FAKE_RENDERER_FAILS ? -EIO : 0;
 }
 
 int gpu_renderer_fence(struct gpu_renderer_context *ctx, uint32_t ring, uint64_t number)
@@ -167,6 +176,8 @@ int gpu_renderer_blob_create(struct gpu_renderer_context *ctx, uint32_t res, uin
 	CHECK(context_is(ctx->id) && res && !blob_find(res) && blob);
 	fprintf(fake.log, "blob %u of %u: object %llu, %llu bytes, flags %u\n", res, ctx->id,
 		(unsigned long long)blob_id, (unsigned long long)size, flags);
+	if (blob_id == FAKE_RENDERER_FAILS || blob_id == FAKE_RENDERER_NO_MEMORY)
+		return blob_id == FAKE_RENDERER_FAILS ? -EIO : -ENOMEM;
 	*blob = (struct fake_blob){ res, memfd_create("blob", MFD_CLOEXEC | MFD_ALLOW_SEALING) };
 	CHECK(blob->fd >= 0 && !ftruncate(blob->fd, (off_t)size));
 	return 0;

@@ -11,9 +11,16 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* A submission that begins with it fails, and a blob of that object. */
+#define FAKE_RENDERER_FAILS 0xdeadbeefu
+/* A blob of that object: there is no memory for it. */
+#define FAKE_RENDERER_NO_MEMORY 0xfeedu
+
 /** fake_renderer_init() - @log: gets the lines; @retired: as gpu_renderer_init() has it */
 void fake_renderer_init(FILE *log, void (*retired)(void *data, uint32_t ctx, uint32_t ring,
 						   uint64_t fence), void *data);
+/** fake_renderer_speak() - which version of Venus's wire format it says it has; 1 at first */
+void fake_renderer_speak(uint32_t wire_format);
 /** fake_renderer_finish() - its thread has ended, the log is whole, and nothing was left behind */
 void fake_renderer_finish(void);
 

@@ -34,7 +34,7 @@ static const struct image_case {
 	const char *env[2];
 	const char *dev; /* type of what is mounted on /dev; NULL: nothing */
 	const char *source; /* of the mount, below the bundle; NULL: nothing is offered */
-	const char *log;
+	const char *log; /* every image has a Vulkan loader but those of which it says otherwise */
 } cases[] = {
 	{ "glibc, no driver", { { LIBC, GLIBC } }, { NULL }, "tmpfs", "glibc", NULL },
 	{ "the oldest that will do",
@@ -62,6 +62,30 @@ static const struct image_case {
 	  { NULL }, "tmpfs", "glibc", NULL },
 	{ "it names its drivers", { { LIBC, GLIBC } }, { "VK_ICD_FILENAMES=/x" }, "tmpfs", NULL,
 	  NULL },
+	{ "its own driver, of today",
+	  { { LIBC, GLIBC }, { ICD "v.json", "{ \"library_path\": \"libvulkan_virtio.so\" }" },
+	    { "usr/lib64/libvulkan_virtio.so", "x Mesa  Mesa 25.0.7-2" } },
+	  { NULL }, "tmpfs", NULL, NULL },
+	{ "its own driver, too old, by its path",
+	  { { LIBC, GLIBC }, { ICD "v.json", "{ \"library_path\" : \"/opt/libvulkan_virtio.so\" }" },
+	    { "opt/libvulkan_virtio.so", "x Mesa 22.3.6" } },
+	  { NULL }, "tmpfs", NULL, "is of Mesa 22, and 24 or later" },
+	{ "its own driver, too old, by its manifest's folder",
+	  { { LIBC, GLIBC }, { ICD "v.json", "{\"library_path\":\"../libvulkan_virtio.so\"}" },
+	    { "usr/share/vulkan/libvulkan_virtio.so", "Mesa 23.2.1" } },
+	  { NULL }, "tmpfs", NULL, "is of Mesa 23, and 24 or later" },
+	{ "an old driver beside a newer one",
+	  { { ICD "a.json", "{\"library_path\":\"/a/libvulkan_virtio.so\"}" },
+	    { ICD "b.json", "{\"library_path\":\"/b/libvulkan_virtio.so\"}" },
+	    { "a/libvulkan_virtio.so", "Mesa 23.2.1" }, { "b/libvulkan_virtio.so", "Mesa 24.0.0" } },
+	  { NULL }, "tmpfs", NULL, NULL },
+	{ "a driver that leads out of the image",
+	  { { LIBC, GLIBC }, { ICD "v.json", "{\"library_path\":\"/../../outside\", \"vulkan_virtio" },
+	    { "outside", NULL } },
+	  { NULL }, "tmpfs", NULL, NULL },
+	{ "its own driver, no loader", { { ICD "v.json", "libvulkan_virtio.so" } }, { NULL }, "tmpfs",
+	  NULL, "no Vulkan loader" },
+	{ "no driver, no loader", { { LIBC, GLIBC } }, { NULL }, "tmpfs", "glibc", "no Vulkan loader" },
 	{ "the host's /dev", { { LIBC, GLIBC } }, { NULL }, "bind", NULL, "no tmpfs" },
 	{ "no /dev", { { LIBC, GLIBC } }, { NULL }, NULL, NULL, "no tmpfs" },
 };
@@ -103,7 +127,7 @@ static int setup(void **state)
 {
 	static const struct file files[] = { { "glibc/virtio_icd.json", "{}" },
 					     { "glibc/requires", "2.38\n" } };
-	static const struct file outside = { "outside", GLIBC };
+	static const struct file outside = { "outside", GLIBC "Mesa 22.3.6" };
 
 	(void)state;
 	strcpy(top, "/tmp/test-driver-XXXXXX");
@@ -158,6 +182,8 @@ static void check_log(const struct image_case *c, int fd)
 
 static void test_images(void **state)
 {
+	static const struct file loader = { "usr/local/lib/libvulkan.so.1", "x" };
+
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		int fd = memfd_create("log", MFD_CLOEXEC);
@@ -166,6 +192,8 @@ static void test_images(void **state)
 		assert_int_equal(mkdir(image, 0755), 0);
 		for (const struct file *f = cases[i].files; f < cases[i].files + 4 && f->path; f++)
 			make(image, f);
+		if (!cases[i].log || !strstr(cases[i].log, "loader"))
+			make(image, &loader);
 		offer(&cases[i]);
 		check_log(&cases[i], fd);
 		close(fd);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -103,6 +104,21 @@ static void stolen_fds_stay_open(void **state)
 	close(kept);
 }
 
+static void the_limit_is_raised(void **state)
+{
+	struct rlimit before, lim;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	lim = before;
+	lim.rlim_cur = 64;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &lim), 0);
+	assert_true(fd_raise_limit() >= before.rlim_cur || before.rlim_cur > INT32_MAX);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &lim), 0);
+	assert_true(lim.rlim_cur == before.rlim_max);
+	setrlimit(RLIMIT_NOFILE, &before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -111,6 +127,7 @@ int main(void)
 		cmocka_unit_test(keep_only_closes_the_rest),
 		cmocka_unit_test(flags_are_set_and_cleared),
 		cmocka_unit_test(stolen_fds_stay_open),
+		cmocka_unit_test(the_limit_is_raised),
 	};
 
 	return cmocka_run_group_tests_name("fd", tests, NULL, NULL);

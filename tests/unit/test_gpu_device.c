@@ -52,7 +52,7 @@ static void worker_in_process(int sock, int server)
 	vhu = vhu_create(sock, &gpu_device_ops, &dev, &err);
 	gpu_device_set_vhu(&dev, vhu);
 	if (!vhu || gpu_renderer_init(&watch, gpu_device_fence_passed, &dev, &err) < 0 ||
-	    gpu_device_load_capset(&dev) < 0) {
+	    gpu_device_load_capset(&dev, &err) < 0) {
 		log_error("%s", error_msg(err));
 		exit(1);
 	}
@@ -481,11 +481,15 @@ static void test_bad_values(void **state)
 	blob.size = PAGE;
 	blob.resource_id = 0;
 	assert_int_equal(RUN(blob), VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
-	/* No such allocation: the render server refuses, and its context is lost. */
+	/* No such allocation: the render server refuses, and its context goes on. */
 	blob.resource_id = 2;
 	blob.blob_id = 12345;
-	assert_int_equal(RUN(blob), VIRTIO_GPU_RESP_ERR_UNSPEC);
+	assert_int_equal(RUN(blob), VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
+	assert_int_equal(RUN(blob), VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
 	assert_int_equal(unref(2), VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+	assert_int_equal(create_blob(1, 2, PAGE), VIRTIO_GPU_RESP_OK_NODATA);
+	assert_int_equal(map_blob(2, 0), VIRTIO_GPU_RESP_OK_MAP_INFO);
+	assert_int_equal(unref(2), VIRTIO_GPU_RESP_OK_NODATA);
 	assert_int_equal(destroy_context(1), VIRTIO_GPU_RESP_OK_NODATA);
 }
 

@@ -47,7 +47,7 @@ static void worker(int sock, FILE *calls)
 	vhu = vhu_create(sock, &gpu_device_ops, &dev, &err);
 	gpu_device_set_vhu(&dev, vhu);
 	fake_renderer_init(calls, gpu_device_fence_passed, &dev);
-	if (!vhu || gpu_device_load_capset(&dev) < 0)
+	if (!vhu || gpu_device_load_capset(&dev, &err) < 0)
 		exit(1);
 	r = vhu_run(vhu);
 	/* The guest gave all up itself: what is counted must be nothing. */
@@ -181,6 +181,21 @@ static void test_stream(void **state)
 	fclose(calls);
 }
 
+static void test_other_wire_format(void **state)
+{
+	static struct gpu_device dev;
+	struct error *err = NULL;
+
+	(void)state;
+	fake_renderer_speak(2);
+	assert_int_equal(gpu_device_load_capset(&dev, &err), -1);
+	assert_non_null(strstr(error_msg(err), "version 2 of Venus's wire format"));
+	error_free(&err);
+	fake_renderer_speak(1);
+	assert_int_equal(gpu_device_load_capset(&dev, NULL), 0);
+	assert_int_equal(dev.capset_size, 160);
+}
+
 int main(void)
 {
 	/* Mesa 25.0.7: a computation, and a picture; Mesa 26.2.6: 20 dispatches, each waited for. */
@@ -189,6 +204,7 @@ int main(void)
 		cmocka_unit_test_prestate(test_stream, streams[0]),
 		cmocka_unit_test_prestate(test_stream, streams[1]),
 		cmocka_unit_test_prestate(test_stream, streams[2]),
+		cmocka_unit_test(test_other_wire_format),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

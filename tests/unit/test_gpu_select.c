@@ -14,6 +14,7 @@
 #include "gpu_cdi.h"
 #include "gpu_list.h"
 #include "gpu_select.h"
+#include "gpu_virgl.h"
 #include "unit.h"
 
 #define DRM 226
@@ -282,6 +283,68 @@ static void test_list(void **state)
 	gpu_list_release(&list);
 }
 
+/* A library's name, as an installation has it. */
+static void have_virgl(const char *so)
+{
+	char name[128];
+
+	snprintf(name, sizeof(name), "/usr/lib/x86_64-linux-gnu/libvirglrenderer.so.%s", so);
+	make_file(name);
+}
+
+static void test_virglrenderer(void **state)
+{
+	struct error *err = NULL;
+	struct gpu_list list;
+
+	(void)state;
+	make_host();
+	make_file("/usr/share/vulkan/icd.d/radeon_icd.json");
+	assert_int_equal(gpu_virgl_version(root), GPU_VIRGL_UNKNOWN);
+	have_virgl("1.7.7");
+	assert_int_equal(gpu_virgl_version(root), GPU_VIRGL_OLD);
+	assert_int_equal(gpu_list(root, &list, &err), 0);
+	assert_null(list.gpus[0].icd);
+	assert_null(list.gpus[1].icd);
+	assert_string_equal(list.gpus[1].why, "needs virglrenderer 1.0, the host has an older one");
+	gpu_list_release(&list);
+	have_virgl("1.9.9");
+	assert_int_equal(gpu_virgl_version(root), GPU_VIRGL(1, 1));
+	assert_int_equal(gpu_list(root, &list, &err), 0);
+	assert_null(list.gpus[0].icd);
+	assert_string_equal(list.gpus[0].why, "needs virglrenderer 1.2, the host has 1.1");
+	assert_non_null(list.gpus[1].icd);
+	gpu_list_release(&list);
+	have_virgl("1.10.0");
+	assert_int_equal(gpu_virgl_version(root), GPU_VIRGL(1, 2));
+	assert_int_equal(gpu_list(root, &list, &err), 0);
+	assert_non_null(list.gpus[0].icd);
+	gpu_list_release(&list);
+}
+
+/* What one name has and another one only begins with; addresses as nvidia-smi writes them. */
+static void test_names_like_each_other(void **state)
+{
+	struct error *err = NULL;
+	struct gpu_list list;
+
+	(void)state;
+	make_nvidia("0000:01:00.0", "NVIDIA L40", 0);
+	make_nvidia("0000:02:00.0", "NVIDIA L4", 1);
+	make_nvidia("0000:03:00.0", "NVIDIA L40S", 2);
+	make_nvidia("0000:04:00.0", "NVIDIA L40 Ada", 3);
+	assert_int_equal(gpu_list(root, &list, &err), 0);
+	assert_ptr_equal(gpu_list_find(&list, "l4", &err), &list.gpus[1]);
+	assert_ptr_equal(gpu_list_find(&list, "NVIDIA L40", &err), &list.gpus[0]);
+	assert_ptr_equal(gpu_list_find(&list, "40S", &err), &list.gpus[2]);
+	assert_null(gpu_list_find(&list, "L40", &err));
+	assert_non_null(strstr(error_msg(err), "more than one"));
+	assert_ptr_equal(gpu_list_find(&list, "00000000:03:00.0", &err), &list.gpus[2]);
+	assert_null(gpu_list_find(&list, "00010000:03:00.0", &err));
+	error_free(&err);
+	gpu_list_release(&list);
+}
+
 static void test_annotation(void **state)
 {
 	const struct gpu_node given[] = { { "/dev/nvidiactl", makedev(195, 255) },
@@ -360,6 +423,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_nvidia_without_drm, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_software, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_list, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_virglrenderer, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_names_like_each_other, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_annotation, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cdi, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nothing_there, setup, teardown),

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "unit.h"
+#include "vmm/workers/gpu_device.h"
 #include "vmm/workers/gpu_fence.h"
 #include "vmm/workers/gpu_resource.h"
 #include "vmm/workers/gpu_window.h"
@@ -115,7 +116,7 @@ static void test_fences(void **state)
 
 static void test_resources(void **state)
 {
-	static struct gpu_resources resources = { .max_bytes = 100 };
+	static struct gpu_resources resources = { .max_bytes = 100, .max_count = GPU_MAX_RESOURCES };
 	struct gpu_resource *res, *other;
 
 	(void)state;
@@ -139,6 +140,26 @@ static void test_resources(void **state)
 		gpu_resource_remove(&resources, res);
 }
 
+/* A resource keeps a file open: with few files there are few of them. */
+static void test_files(void **state)
+{
+	static struct gpu_device dev;
+	struct gpu_resource *res;
+	uint32_t count = 0;
+
+	(void)state;
+	gpu_device_init(&dev, 16 * PAGE, 100);
+	gpu_device_limit_files(&dev, 1024);
+	while (gpu_resource_add(&dev.resources, count + 1, 0, &res) == 0)
+		count++;
+	assert_in_range(count, 256, 1023 - GPU_MAX_CONTEXTS);
+	gpu_device_limit_files(&dev, 16);
+	assert_int_equal(dev.resources.max_count, 0);
+	gpu_device_limit_files(&dev, INT32_MAX);
+	assert_int_equal(dev.resources.max_count, GPU_MAX_RESOURCES);
+	gpu_device_release(&dev);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,6 +167,7 @@ int main(void)
 		cmocka_unit_test(test_window_random),
 		cmocka_unit_test(test_fences),
 		cmocka_unit_test(test_resources),
+		cmocka_unit_test(test_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -145,6 +145,52 @@ static void test_drm(void **state)
 	assert_false(u.has_utilization);
 }
 
+/* xe tells cycles of the GPU's, and no time: what is shown is the processor's, and said to be. */
+static void test_drm_cycles(void **state)
+{
+	static const char client[] = "drm-client-id:\t5\ndrm-cycles-rcs:\t1000\n"
+				     "drm-total-cycles-rcs:\t5000\ndrm-resident-vram0:\t3 MiB\n";
+	struct gpu_usage u;
+
+	(void)state;
+	put_counts(GPU_STATS_VERSION);
+	put_text("20/fdinfo/3", client);
+	assert_int_equal(read_usage(&u), 1);
+	assert_string_equal(u.time_source, "processor");
+	assert_int_equal(u.memory, 3 << 20);
+	assert_string_equal(u.memory_source, "drm");
+}
+
+/* The last counts of a worker that has gone are not those of now. */
+static void test_worker_lost(void **state)
+{
+	static const struct {
+		const char *stat; /* of process 30; NULL: there is none */
+		bool lost;
+	} cases[] = {
+		{ "30 (krun-gpu-gpu) S 1 1", false }, { "30 (krun-gpu-gpu) R 1 1", false },
+		{ "30 (krun-gpu-gpu) D 1 1", false }, { "30 (krun-gpu-gpu) T 1 1", true },
+		{ "30 (krun-gpu-gpu) Z 1 1", true },  { "30 (krun-gpu-fs) S 1 1", true },
+		{ NULL, true },
+	};
+	static const pid_t workers[] = { 29, 30 };
+	struct gpu_usage u;
+
+	(void)state;
+	put_counts(GPU_STATS_VERSION);
+	put_text("29/stat", "29 (krun-gpu-fs) S 1 1");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		if (cases[i].stat)
+			put_text("30/stat", cases[i].stat);
+		assert_int_equal(read_usage(&u), 1);
+		gpu_usage_lost(proc, workers, cases[i].stat ? 2 : 1, &u);
+		assert_int_equal(u.lost, cases[i].lost);
+		assert_int_equal(u.counts.contexts, u.lost ? 0 : 2);
+		assert_int_equal(u.counts.blobs, u.lost ? 0 : 7);
+		assert_int_equal(u.memory, u.lost ? 0 : 12345);
+	}
+}
+
 static void test_processes(void **state)
 {
 	pid_t pids[8];
@@ -170,6 +216,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_counts_of_another_version, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_software, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drm, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_drm_cycles, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_worker_lost, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_processes, setup, teardown),
 	};
 

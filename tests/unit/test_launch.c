@@ -98,6 +98,38 @@ static void sizes_follow_the_limits(void **state)
 	assert_int_equal(launch_size(&spec, false, &size, NULL), -1);
 }
 
+/* What the guest may map fits what the host has room for, and the window it. */
+static void gpu_memory_fits_the_limits(void **state)
+{
+	struct oci_pair note = { (char *)"krun-gpu.memory_mib", (char *)"2048" };
+	struct oci_spec spec = { 0 };
+	struct launch_size size, plain;
+	struct error *err = NULL;
+
+	(void)state;
+	assert_int_equal(launch_size(&spec, false, &plain, NULL), 0);
+	assert_true(!plain.gpu_bytes);
+	assert_int_equal(launch_size(&spec, true, &size, NULL), 0);
+	assert_true(size.gpu_bytes == 65536 * MIB && size.gpu_window == 16384 * MIB);
+	assert_true(size.room == plain.room + 1024 * MIB);
+	spec.resources.memory_limit = 256 * MIB;
+	assert_int_equal(launch_size(&spec, true, &size, NULL), 0);
+	assert_true(size.gpu_bytes == 768 * MIB && size.gpu_window == 768 * MIB);
+	assert_true(size.room == plain.room + 1024 * MIB);
+	spec.annotations = &note;
+	spec.num_annotations = 1;
+	assert_int_equal(launch_size(&spec, true, &size, NULL), 0);
+	assert_true(size.gpu_bytes == 2048 * MIB && size.gpu_window == 2048 * MIB);
+	assert_true(size.room == plain.room + 3072 * MIB);
+	note.value = (char *)"32768";
+	assert_int_equal(launch_size(&spec, true, &size, NULL), 0);
+	assert_true(size.gpu_bytes == 32768 * MIB && size.gpu_window == 16384 * MIB);
+	note.value = (char *)"0";
+	assert_int_equal(launch_size(&spec, true, &size, &err), -1);
+	assert_non_null(strstr(error_msg(err), "krun-gpu.memory_mib"));
+	error_free(&err);
+}
+
 static void host_limits_follow_the_containers(void **state)
 {
 	(void)state;
@@ -501,6 +533,7 @@ int main(void)
 		cmocka_unit_test(signals_by_name_and_number),
 		cmocka_unit_test(cpu_lists),
 		cmocka_unit_test(sizes_follow_the_limits),
+		cmocka_unit_test(gpu_memory_fits_the_limits),
 		cmocka_unit_test(host_limits_follow_the_containers),
 		cmocka_unit_test(numbers_of_cgroup_files),
 		cmocka_unit_test(devices_are_the_guests_or_refused),

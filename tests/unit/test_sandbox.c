@@ -15,6 +15,21 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "vmm/vmm_sandbox.h"
+#include "vmm/workers/fs_sandbox.h"
+#include "vmm/workers/gpu_sandbox.h"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define UNIT_SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define UNIT_SANITIZED 1
+#endif
+#if !defined(UNIT_SANITIZED)
+#define UNIT_SANITIZED 0
+#endif
 
 /* Runs @body in a child, since what it gives up does not come back; answers the wait status. */
 static int in_child(int (*body)(void))
@@ -96,6 +111,93 @@ static const struct sandbox_rule rules[] = {
 	{ .syscall = "kill", .why = "signal 0 only", .arg = 1, .arg_mask = ~0ull, .arg_value = 0 },
 };
 
+/* The lists of the programs. */
+static const struct list {
+	const char *name;
+	int (*load)(struct error **err);
+} lists[] = {
+	{ "krun-gpu-vmm", vmm_sandbox_seccomp },
+	{ "krun-gpu-gpu", gpu_sandbox_seccomp },
+	{ "krun-gpu-fs", fs_sandbox_seccomp },
+};
+
+static const struct list *list;
+static pid_t test_pid;
+
+static int list_load(void)
+{
+	return sandbox_no_new_privs(NULL) || list->load(NULL) ? 1 : 0;
+}
+
+/* As abort() and raise() do it, and what is asked of a file. */
+static int list_allows_self(void)
+{
+	const pid_t self = getpid();
+
+	if (list_load())
+		return 1;
+	if (syscall(SYS_tgkill, self, (pid_t)syscall(SYS_gettid), 0))
+		return 2;
+	return fcntl(2, F_SETFL, fcntl(2, F_GETFL)) || fcntl(2, F_DUPFD_CLOEXEC, 3) < 0 ? 3 : 0;
+}
+
+static int list_kills_tgkill(void)
+{
+	if (!list_load())
+		syscall(SYS_tgkill, test_pid, test_pid, 0);
+	return 0;
+}
+
+static int list_kills_setown(void)
+{
+	if (!list_load())
+		fcntl(2, F_SETOWN, test_pid);
+	return 0;
+}
+
+static int list_kills_setown_ex(void)
+{
+	const struct f_owner_ex owner = { F_OWNER_PID, test_pid };
+
+	if (!list_load())
+		fcntl(2, F_SETOWN_EX, &owner);
+	return 0;
+}
+
+static int list_kills_setsig(void)
+{
+	if (!list_load())
+		fcntl(2, F_SETSIG, SIGKILL);
+	return 0;
+}
+
+static int other_user(void)
+{
+	gid_t group;
+	uid_t ids[3];
+	const uid_t id = SANDBOX_UID_BASE + 77;
+
+	if (sandbox_become_user(id, NULL))
+		return 1;
+	if (getresuid(&ids[0], &ids[1], &ids[2]) || ids[0] != id || ids[1] != id || ids[2] != id)
+		return 2;
+	if (getresgid(&ids[0], &ids[1], &ids[2]) || ids[0] != id || ids[1] != id || ids[2] != id)
+		return 3;
+	if (getgroups(1, &group) || prctl(PR_CAPBSET_READ, CAP_CHOWN, 0, 0, 0) ||
+	    sandbox_has_cap(CAP_SETUID))
+		return 4;
+	return kill(test_pid, 0) < 0 && errno == EPERM ? 0 : 5;
+}
+
+/* The worker as it is when it sees its first message. */
+static int worker_user(void)
+{
+	if (gpu_sandbox_enter_namespaces(NULL))
+		return 1;
+	return getuid() == SANDBOX_UID_BASE + (uid_t)getpid() && geteuid() == getuid() &&
+	       getegid() == getuid() && prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0 : 2;
+}
+
 static int filter_allows(void)
 {
 	if (sandbox_no_new_privs(NULL) || sandbox_seccomp(rules, sizeof(rules) / sizeof(*rules), NULL))
@@ -167,6 +269,40 @@ static void the_filter_holds(void **state)
 	assert_int_equal(WTERMSIG(in_child(filter_kills_by_argument)), SIGSYS);
 }
 
+/* Without capabilities a user's process may still signal the user's others, and be user 0. */
+static void no_list_lets_signal_others(void **state)
+{
+	static int (*const killed[])(void) = { list_kills_tgkill, list_kills_setown,
+					       list_kills_setown_ex, list_kills_setsig };
+
+	(void)state;
+	/* The sanitizers' run-time libraries make calls that no list has. */
+	if (UNIT_SANITIZED)
+		skip();
+	test_pid = getpid();
+	for (list = lists; list < lists + sizeof(lists) / sizeof(*lists); list++) {
+		int status = in_child(list_allows_self);
+
+		if (status)
+			fail_msg("%s: %#x", list->name, status);
+		for (size_t i = 0; i < sizeof(killed) / sizeof(*killed); i++) {
+			status = in_child(killed[i]);
+			if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS)
+				fail_msg("%s: call %zu: %#x", list->name, i, status);
+		}
+	}
+}
+
+static void user_0_becomes_nobody(void **state)
+{
+	(void)state;
+	if (geteuid())
+		skip();
+	test_pid = getpid();
+	assert_int_equal(in_child(other_user), 0);
+	assert_int_equal(in_child(worker_user), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +310,8 @@ int main(void)
 		cmocka_unit_test(no_path_leads_anywhere),
 		cmocka_unit_test(few_paths_lead_somewhere),
 		cmocka_unit_test(the_filter_holds),
+		cmocka_unit_test(no_list_lets_signal_others),
+		cmocka_unit_test(user_0_becomes_nobody),
 	};
 
 	return cmocka_run_group_tests_name("sandbox", tests, NULL, NULL);

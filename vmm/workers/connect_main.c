@@ -52,7 +52,7 @@ static const struct sandbox_rule rules[] = {
 	{ .syscall = "rt_sigprocmask", .why = "abort()" },
 	{ .syscall = "getpid", .why = "abort()" },
 	{ .syscall = "gettid", .why = "abort()" },
-	{ .syscall = "tgkill", .why = "abort()" },
+	SANDBOX_TGKILL_SELF("abort()"),
 	{ .syscall = "restart_syscall", .why = "after a stop and go on" },
 };
 

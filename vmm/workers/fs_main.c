@@ -119,7 +119,7 @@ static struct fs_device *fs_start(const struct fs_options *o, struct fs_server *
 		error_set(err, errno, "cannot close inherited file descriptors");
 		return NULL;
 	}
-	max_fds = fs_sandbox_raise_fds();
+	max_fds = fd_raise_limit();
 	root = fs_sandbox_enter_export(o->export, &proc, err);
 	if (root < 0 || fs_sandbox_drop_rights(err) < 0)
 		return NULL;

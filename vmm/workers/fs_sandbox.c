@@ -7,7 +7,6 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <sys/mount.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -67,18 +66,6 @@ int fs_sandbox_enter_export(const char *dir, int *proc_fd, struct error **err)
 	return root;
 }
 
-uint32_t fs_sandbox_raise_fds(void)
-{
-	struct rlimit lim;
-
-	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
-		return 1024;
-	lim.rlim_cur = lim.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &lim) < 0)
-		getrlimit(RLIMIT_NOFILE, &lim);
-	return lim.rlim_cur > INT32_MAX ? INT32_MAX : (uint32_t)lim.rlim_cur;
-}
-
 int fs_sandbox_drop_rights(struct error **err)
 {
 	static const int caps[] = {
@@ -108,7 +95,9 @@ static const struct sandbox_rule fs_rules[] = {
 	{ .syscall = "recvmsg", .why = "messages with fds" },
 	{ .syscall = "sendmsg", .why = "answers" },
 	{ .syscall = "close", .why = "files, fds of messages" },
-	{ .syscall = "fcntl", .why = "non-blocking kick fds; dup for FLUSH" },
+	SANDBOX_FCNTL(F_GETFL, "non-blocking kick fds"),
+	SANDBOX_FCNTL(F_SETFL, "likewise"),
+	SANDBOX_FCNTL(F_DUPFD_CLOEXEC, "FLUSH"),
 	{ .syscall = "futex", .why = "locks" },
 	{ .syscall = "exit", .why = "a thread ends" },
 	{ .syscall = "exit_group", .why = "the process ends" },
@@ -117,7 +106,7 @@ static const struct sandbox_rule fs_rules[] = {
 	{ .syscall = "restart_syscall", .why = "after a stop and go on" },
 	{ .syscall = "gettid", .why = "abort()" },
 	{ .syscall = "getpid", .why = "abort()" },
-	{ .syscall = "tgkill", .why = "abort()" },
+	SANDBOX_TGKILL_SELF("abort()"),
 	{ .syscall = "clock_gettime", .why = "rate limits of the log, where there is no vDSO" },
 	{ .syscall = "sched_yield", .why = "allocator locks" },
 	{ .syscall = "rseq", .why = "C library, in threads" },

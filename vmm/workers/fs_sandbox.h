@@ -17,9 +17,6 @@ struct error;
  */
 int fs_sandbox_enter_export(const char *dir, int *proc_fd, struct error **err);
 
-/** fs_sandbox_raise_fds() - as many fds as the hard limit allows; that number */
-uint32_t fs_sandbox_raise_fds(void);
-
 /** fs_sandbox_drop_rights() - keep only the capabilities that a file server needs */
 int fs_sandbox_drop_rights(struct error **err);
 

@@ -97,11 +97,14 @@ uint32_t gpu_cmd_create_blob(struct gpu_device *dev, struct gpu_command *cmd)
 	r = gpu_resource_add(&dev->resources, id, size, &res);
 	if (r < 0)
 		return gpu_add_error(r);
-	if (gpu_renderer_blob_create(&ctx->renderer, id, le64toh(req->blob_id), size,
-				     le32toh(req->blob_flags)) < 0) {
+	r = gpu_renderer_blob_create(&ctx->renderer, id, le64toh(req->blob_id), size,
+				     le32toh(req->blob_flags));
+	if (r < 0) {
 		log_guest_warning("GPU context %u: no blob of %llu bytes", ctx->id,
 				  (unsigned long long)size);
 		gpu_resource_remove(&dev->resources, res);
+		if (r == -ENOMEM)
+			return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
 		gpu_device_context_failed(dev, ctx);
 		return VIRTIO_GPU_RESP_ERR_UNSPEC;
 	}

@@ -26,11 +26,15 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/error.h"
 #include "base/log.h"
 
 enum { GPU_QUEUE_CONTROL, GPU_QUEUE_CURSOR, GPU_NUM_QUEUES };
 
 #define GPU_MAX_RINGS 64
+#define GPU_WIRE_FORMAT 1u /* of Venus, as Mesa's drivers want it */
+/* A context has a socket, a page of fence numbers, and an eventfd for them. */
+#define GPU_FILES_KEPT (3 * GPU_MAX_CONTEXTS + 64)
 
 static void gpu_context_lost(void *data)
 {
@@ -47,7 +51,15 @@ void gpu_device_init(struct gpu_device *dev, uint64_t window, uint64_t max_bytes
 	gpu_fences_init(&dev->fences);
 	pthread_mutex_init(&dev->push_lock, NULL);
 	dev->resources.max_bytes = max_bytes;
+	dev->resources.max_count = GPU_MAX_RESOURCES;
 	dev->stats = &dev->own_stats;
+}
+
+void gpu_device_limit_files(struct gpu_device *dev, uint32_t files)
+{
+	const size_t left = files > GPU_FILES_KEPT ? files - GPU_FILES_KEPT : 0;
+
+	dev->resources.max_count = left < GPU_MAX_RESOURCES ? left : GPU_MAX_RESOURCES;
 }
 
 int gpu_device_share_stats(struct gpu_device *dev, int file)
@@ -77,17 +89,25 @@ void gpu_device_release(struct gpu_device *dev)
 		gpu_resource_remove(&dev->resources, res);
 }
 
-int gpu_device_load_capset(struct gpu_device *dev)
+int gpu_device_load_capset(struct gpu_device *dev, struct error **err)
 {
 	size_t size = gpu_renderer_capset(&dev->capset_version, dev->capset, sizeof(dev->capset));
+	uint32_t wire_format; /* comes first */
 	uint8_t any = 0;
 
-	if (!size || size > sizeof(dev->capset))
-		return -1;
+	if (size > sizeof(dev->capset))
+		return error_set(err, 0, "virglrenderer has %zu bytes of capabilities: no more than %d "
+				 "can be passed on", size, GPU_CAPSET_MAX);
 	for (size_t i = 0; i < size; i++)
 		any |= dev->capset[i];
+	if (size < sizeof(wire_format) || !any)
+		return error_set(err, 0, "virglrenderer was built without Venus");
+	memcpy(&wire_format, dev->capset, sizeof(wire_format));
+	if (wire_format != GPU_WIRE_FORMAT)
+		return error_set(err, 0, "virglrenderer speaks version %u of Venus's wire format, and "
+				 "the guests' drivers version %u", wire_format, GPU_WIRE_FORMAT);
 	dev->capset_size = (uint32_t)size;
-	return any ? 0 : -1;
+	return 0;
 }
 
 /* Without scanouts every one of the sixteen is disabled, which is what zero says. */
@@ -201,6 +221,11 @@ static const struct {
 	GPU_COMMAND(RESOURCE_MAP_BLOB, virtio_gpu_resource_map_blob, gpu_cmd_map_blob),
 	GPU_COMMAND(RESOURCE_UNMAP_BLOB, virtio_gpu_resource_unmap_blob, gpu_cmd_unmap_blob),
 };
+
+uint32_t gpu_device_command(size_t i)
+{
+	return i < sizeof(gpu_commands) / sizeof(*gpu_commands) ? gpu_commands[i].type : 0;
+}
 
 static uint32_t gpu_execute(struct gpu_device *dev, struct gpu_command *cmd)
 {

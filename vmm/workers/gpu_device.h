@@ -75,6 +75,8 @@ struct gpu_command {
  * @max_bytes: of all blobs together
  */
 void gpu_device_init(struct gpu_device *dev, uint64_t window, uint64_t max_bytes);
+/** gpu_device_limit_files() - @files: how many this process may have open; a resource keeps one */
+void gpu_device_limit_files(struct gpu_device *dev, uint32_t files);
 /** gpu_device_set_vhu() - the back end that it is the device of; before vhu_run() */
 void gpu_device_set_vhu(struct gpu_device *dev, struct vhu *vhu);
 void gpu_device_release(struct gpu_device *dev);
@@ -82,8 +84,11 @@ void gpu_device_release(struct gpu_device *dev);
 /** gpu_device_share_stats() - count in @file, of GPU_STATS_SIZE bytes, from now on; 0 or -errno */
 int gpu_device_share_stats(struct gpu_device *dev, int file);
 
-/** gpu_device_load_capset() - from the renderer; -1 when it serves no Venus */
-int gpu_device_load_capset(struct gpu_device *dev);
+/** gpu_device_load_capset() - from the renderer; an error when it serves no Venus, or another one */
+int gpu_device_load_capset(struct gpu_device *dev, struct error **err);
+
+/** gpu_device_command() - the type of the @i-th command that is served; 0 behind the last, for tests */
+uint32_t gpu_device_command(size_t i);
 
 /** gpu_device_fence_passed() - the renderer's callback, on any thread; @data: the device */
 void gpu_device_fence_passed(void *data, uint32_t ctx, uint32_t ring, uint64_t number);

@@ -156,6 +156,7 @@ static int serve(const struct gpu_options *o, struct error **err)
 	if (close_others(o, err) < 0 || gpu_sandbox_enter_namespaces(err) < 0)
 		return -1;
 	gpu_device_init(&dev, o->window, o->max_bytes);
+	gpu_device_limit_files(&dev, fd_raise_limit());
 	if (o->stats_fd >= 0) {
 		r = gpu_device_share_stats(&dev, o->stats_fd);
 		if (r < 0)
@@ -168,9 +169,7 @@ static int serve(const struct gpu_options *o, struct error **err)
 	gpu_device_set_vhu(&dev, vhu);
 	if (gpu_renderer_init(&watch, gpu_device_fence_passed, &dev, err) < 0)
 		return -1;
-	if (gpu_device_load_capset(&dev) < 0)
-		return error_set(err, 0, "virglrenderer was built without Venus");
-	if (gpu_sandbox_seccomp(err) < 0)
+	if (gpu_device_load_capset(&dev, err) < 0 || gpu_sandbox_seccomp(err) < 0)
 		return -1;
 	r = vhu_run(vhu);
 	gpu_contexts_destroy_all(&dev.contexts);

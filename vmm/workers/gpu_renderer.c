@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -167,6 +168,17 @@ int gpu_renderer_fence(struct gpu_renderer_context *ctx, uint32_t ring, uint64_t
 	return r ? -EIO : 0;
 }
 
+/*
+ * Whether the server answered a request and waits for the next. Nothing but answers comes by a
+ * context's socket, and the library took the one there was; an end, or the watchdog's, is readable.
+ */
+static bool in_step(int sock)
+{
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+
+	return sock >= 0 && poll(&p, 1, 0) == 0;
+}
+
 int gpu_renderer_blob_create(struct gpu_renderer_context *ctx, uint32_t res, uint64_t blob_id,
 			     uint64_t size, uint32_t flags)
 {
@@ -183,7 +195,10 @@ int gpu_renderer_blob_create(struct gpu_renderer_context *ctx, uint32_t res, uin
 	gpu_watchdog_begin(ctx->sock);
 	r = virgl_renderer_resource_create_blob(&args);
 	gpu_watchdog_end("blob");
-	return r ? -EIO : 0;
+	if (!r)
+		return 0;
+	/* The library does not tell an answer without a file from none. */
+	return in_step(ctx->sock) ? -ENOMEM : -EIO;
 }
 
 void gpu_renderer_attach(struct gpu_renderer_context *ctx, uint32_t res)

@@ -43,13 +43,14 @@ int gpu_renderer_context_create(struct gpu_renderer_context *ctx, uint32_t id, c
 void gpu_renderer_context_destroy(struct gpu_renderer_context *ctx);
 
 /*
- * 0 or -EIO from the following; after an error the context is of no more use and is to be destroyed
- * (the library's own thread would spin otherwise).
+ * 0 or -EIO from the following; after -EIO the context is of no more use and is to be destroyed (the
+ * library's own thread would spin otherwise).
  */
 
 /** gpu_renderer_submit() - @cmd: 8-byte aligned and private, @size a multiple of 4 */
 int gpu_renderer_submit(struct gpu_renderer_context *ctx, void *cmd, size_t size);
 int gpu_renderer_fence(struct gpu_renderer_context *ctx, uint32_t ring, uint64_t fence);
+/** gpu_renderer_blob_create() - also -ENOMEM: the server has none to give, and goes on */
 int gpu_renderer_blob_create(struct gpu_renderer_context *ctx, uint32_t res, uint64_t blob_id,
 			     uint64_t size, uint32_t flags);
 

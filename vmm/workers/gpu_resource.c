@@ -29,7 +29,7 @@ int gpu_resource_add(struct gpu_resources *resources, uint32_t id, uint64_t size
 		return -EINVAL;
 	if (gpu_resource_find(resources, id))
 		return -EEXIST;
-	if (resources->count >= GPU_MAX_RESOURCES || resources->bytes > resources->max_bytes ||
+	if (resources->count >= resources->max_count || resources->bytes > resources->max_bytes ||
 	    size > resources->max_bytes - resources->bytes)
 		return -ENOSPC;
 	res = calloc(1, sizeof(*res));

@@ -27,7 +27,7 @@ struct gpu_resource {
 
 struct gpu_resources {
 	struct gpu_resource *buckets[GPU_RESOURCE_BUCKETS];
-	size_t count;
+	size_t count, max_count; /* at most GPU_MAX_RESOURCES */
 	uint64_t bytes, max_bytes;
 };
 

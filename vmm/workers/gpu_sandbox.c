@@ -2,6 +2,7 @@
 #include "vmm/workers/gpu_sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -17,7 +18,12 @@ int gpu_sandbox_enter_namespaces(struct error **err)
 	if (unshare(GPU_NAMESPACES) < 0 &&
 	    (errno != EPERM || unshare(CLONE_NEWUSER | GPU_NAMESPACES) < 0))
 		return error_set(err, errno, "cannot make namespaces for the GPU worker");
-	if (sandbox_empty_root(err) < 0 || sandbox_no_new_privs(err) < 0)
+	if (sandbox_empty_root(err) < 0)
+		return -1;
+	/* Even without capabilities user 0 owns too much of the host. What is used is open already. */
+	if (!geteuid() && sandbox_become_user(SANDBOX_UID_BASE + (uid_t)getpid(), err) < 0)
+		return -1;
+	if (sandbox_no_new_privs(err) < 0)
 		return -1;
 	return sandbox_keep_caps(NULL, 0, err);
 }
@@ -46,7 +52,14 @@ static const struct sandbox_rule gpu_syscalls[] = {
 	{ .syscall = "memfd_create", .why = "the library's page of fence numbers, one a context" },
 	{ .syscall = "ftruncate", .why = "its size" },
 	{ .syscall = "fallocate", .why = "its size" },
-	{ .syscall = "fcntl", .why = "seals, duplicates of blob files, socket flags" },
+	SANDBOX_FCNTL(F_GET_SEALS, "is a blob shared memory?"),
+	SANDBOX_FCNTL(F_ADD_SEALS, "the library's page of fence numbers"),
+	SANDBOX_FCNTL(F_DUPFD_CLOEXEC, "the library's duplicates of blob files; the lowest free file"),
+	SANDBOX_FCNTL(F_DUPFD, "the same, where the library goes another way"),
+	SANDBOX_FCNTL(F_GETFD, "likewise"),
+	SANDBOX_FCNTL(F_SETFD, "likewise"),
+	SANDBOX_FCNTL(F_GETFL, "kick eventfds that do not block"),
+	SANDBOX_FCNTL(F_SETFL, "likewise"),
 	{ .syscall = "fstat", .why = "the size of memory files" },
 	{ .syscall = "newfstatat", .why = "fstat() in newer C libraries; no path leads anywhere" },
 	{ .syscall = "lseek", .why = "the size of blobs" },
@@ -77,7 +90,7 @@ static const struct sandbox_rule gpu_syscalls[] = {
 	{ .syscall = "rt_sigprocmask", .why = "thread start and end" },
 	{ .syscall = "rt_sigreturn", .why = "back from the watchdog" },
 	{ .syscall = "restart_syscall", .why = "a wait goes on after SIGCONT" },
-	{ .syscall = "tgkill", .why = "abort" },
+	SANDBOX_TGKILL_SELF("abort"),
 	{ .syscall = "getrandom", .why = "resource UUIDs, malloc's tcache key" },
 };
 
