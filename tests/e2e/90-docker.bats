@@ -14,7 +14,7 @@ setup_file() {
 			until_true 120 docker version > /dev/null 2>&1
 		}
 		new_bundle /tmp/image true
-		for a in nc ip ps wc nproc stat wget hostname; do ln -sf busybox /tmp/image/rootfs/bin/$a; done
+		for a in nc ip ps wc nproc stat wget hostname nslookup; do ln -sf busybox /tmp/image/rootfs/bin/$a; done
 		tar -C /tmp/image/rootfs -c . | docker import - small > /dev/null'
 }
 
@@ -70,15 +70,29 @@ teardown() {
 	[ "${lines[*]}" = "executed 5 code 9 terminal 1 paused again 3 137 gone" ]
 }
 
+# A name server in Perl, which every Debian has: every name is that of 192.0.2.7.
+name_server='
+	$s = IO::Socket::INET->new(Proto => "udp", LocalAddr => "$ARGV[0]:53") or die "$!\n";
+	while ($s->recv($q, 512)) {
+		($asked) = substr($q, 12) =~ /^(.*?\0..)/s;
+		$is_a = $asked =~ /\0\0\x01$/ ? 1 : 0;
+		$s->send(substr($q, 0, 2) . pack("n5", 0x8180, 1, $is_a, 0, 0) . "$asked\0\1" .
+			($is_a ? pack("n3NnC4", 0xc00c, 1, 1, 60, 4, 192, 0, 2, 7) : ""));
+	}'
+
 @test "docker: the bridge network, a published port, and names" {
 	run host '
-		docker network create -d bridge web > /dev/null
+		docker network create -d bridge --subnet 10.79.0.0/24 web > /dev/null
+		timeout 200 perl -MIO::Socket::INET -e "$1" 10.79.0.1 > /dev/null 2>&1 < /dev/null &
+		trap "kill $! || true" EXIT
 		docker run -d --name server --runtime krun-gpu --network web -p 8088:80 small \
 			sh -c "while :; do echo answer | nc -l -p 80; done" > /dev/null
 		until_true 30 docker exec server ip address show eth0 > /dev/null
 		until_true 60 eval "[ \"\$(socat -T 5 - TCP:127.0.0.1:8088 < /dev/null)\" = answer ]" && echo published
 		docker run --rm --runtime krun-gpu --network web small nc -w 5 server 80 < /dev/null
-		docker rm -f server > /dev/null; docker network rm web > /dev/null'
+		docker run --rm --runtime krun-gpu --network web --dns 10.79.0.1 small \
+			nslookup -type=a outside.example | grep -o 192.0.2.7
+		docker rm -f server > /dev/null; docker network rm web > /dev/null' "$name_server"
 	[ "$status" -eq 0 ]
-	[ "${lines[*]}" = "published answer" ]
+	[ "${lines[*]}" = "published answer 192.0.2.7" ]
 }
