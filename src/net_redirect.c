@@ -16,17 +16,12 @@
  */
 #include "net_redirect.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
-#include <linux/pkt_cls.h>
-#include <linux/pkt_sched.h>
-#include <linux/tc_act/tc_gact.h>
-#include <linux/tc_act/tc_mirred.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -37,6 +32,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/netlink.h"
+#include "net_filter.h"
 
 #define TAP_PREFIX "krun-tap"
 /* Packets' headers as virtio 1 has them. */
@@ -48,9 +44,6 @@
 #define SHARE_ARP_PRIORITY (REDIRECT_PRIORITY - 2)
 #define SHARE_NAMES_PRIORITY (REDIRECT_PRIORITY - 1)
 #define DROP_PRIORITY (REDIRECT_PRIORITY + 1)
-#define INGRESS_HANDLE 0xffff0000u
-/* Of the qdisc ingress, and of clsact, which an interface may have instead of it. */
-#define INGRESS_PARENT TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)
 
 bool net_tap_is_ours(const char *name)
 {
@@ -136,48 +129,7 @@ int net_tap_create(struct netlink *nl, int ifindex, uint32_t mtu, int *fds, size
 	return r < 0 ? -1 : tap;
 }
 
-static struct tcmsg ingress_message(int ifindex)
-{
-	return (struct tcmsg){
-		.tcm_family = AF_UNSPEC, .tcm_ifindex = ifindex,
-		.tcm_handle = INGRESS_HANDLE, .tcm_parent = TC_H_INGRESS,
-	};
-}
-
-static int ingress_add(struct netlink *nl, int ifindex)
-{
-	const struct tcmsg tc = ingress_message(ifindex);
-	struct netlink_request req;
-	int r;
-
-	netlink_begin(&req, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, &tc, sizeof(tc));
-	netlink_put_str(&req, TCA_KIND, "ingress");
-	r = netlink_do(nl, &req);
-	return r == -EEXIST ? 0 : r;
-}
-
-static struct tcmsg filter_message(int ifindex, uint32_t priority, uint16_t protocol)
-{
-	return (struct tcmsg){
-		.tcm_family = AF_UNSPEC, .tcm_ifindex = ifindex, .tcm_parent = INGRESS_PARENT,
-		.tcm_info = TC_H_MAKE(priority << 16, htons(protocol)),
-	};
-}
-
-#define KEYS_MAX 4
-
-/* What the namespace has as well: packets of a protocol, by words of them. */
-struct share {
-	uint32_t priority;
-	uint16_t protocol;
-	uint8_t num_keys;
-	struct {
-		int off; /* from the network header */
-		uint32_t mask, value;
-	} keys[KEYS_MAX];
-};
-
-static const struct share shares[] = {
+static const struct net_share shares[] = {
 	{ SHARE_ARP_PRIORITY, ETH_P_ARP, 1, { { 4, 0x0000ffff, 2 } } }, /* a reply */
 	{ SHARE_NAMES_PRIORITY, ETH_P_IP, 4, {
 		{ 0, 0x0f000000, 0x05000000 },	/* without options, so that UDP begins at 20 */
@@ -189,145 +141,10 @@ static const struct share shares[] = {
 
 #define NUM_SHARES (sizeof(shares) / sizeof(*shares))
 
-/* What becomes of what arrives at an interface. */
-struct filter {
-	int at, to;		   /* interfaces; to 0: it is dropped */
-	const uint8_t *source;	   /* only what has this MAC as its source; NULL: everything */
-	uint32_t priority;
-	const struct share *share; /* only that, of which a copy is sent; NULL: everything, itself */
-};
-
-static void put_action(struct netlink_request *req, uint16_t type, const struct filter *f)
-{
-	const struct tc_mirred mirred = {
-		.action = f->share ? TC_ACT_OK : TC_ACT_STOLEN,
-		.eaction = f->share ? TCA_EGRESS_MIRROR : TCA_EGRESS_REDIR,
-		.ifindex = (uint32_t)f->to,
-	};
-	const struct tc_gact drop = { .action = TC_ACT_SHOT };
-	const size_t actions = netlink_nest(req, type), first = netlink_nest(req, 1);
-	size_t options;
-
-	netlink_put_str(req, TCA_ACT_KIND, f->to ? "mirred" : "gact");
-	options = netlink_nest(req, TCA_ACT_OPTIONS);
-	if (f->to)
-		netlink_put(req, TCA_MIRRED_PARMS, &mirred, sizeof(mirred));
-	else
-		netlink_put(req, TCA_GACT_PARMS, &drop, sizeof(drop));
-	netlink_nest_end(req, options);
-	netlink_nest_end(req, first);
-	netlink_nest_end(req, actions);
-}
-
-/* Keys go by the network header, before which is the Ethernet header. */
-static uint8_t source_keys(const uint8_t *source, struct tc_u32_key *keys)
-{
-	keys[0] = (struct tc_u32_key){ .mask = UINT32_MAX, .off = ETH_ALEN - ETH_HLEN };
-	keys[1] = (struct tc_u32_key){ .mask = htonl(0xffff0000u), .off = ETH_ALEN - ETH_HLEN + 4 };
-	memcpy(&keys[0].val, source, 4);
-	memcpy(&keys[1].val, source + 4, 2);
-	return 2;
-}
-
-static uint8_t share_keys(const struct share *s, struct tc_u32_key *keys)
-{
-	for (uint8_t i = 0; i < s->num_keys; i++)
-		keys[i] = (struct tc_u32_key){ .mask = htonl(s->keys[i].mask),
-					       .val = htonl(s->keys[i].value),
-					       .off = s->keys[i].off };
-	return s->num_keys;
-}
-
-/* A key that is zero is met by all. */
-static void put_u32(struct netlink_request *req, const struct filter *f)
-{
-	struct tc_u32_key keys[KEYS_MAX] = { 0 };
-	struct tc_u32_sel sel = { .flags = TC_U32_TERMINAL, .nkeys = 1 };
-	uint8_t buf[sizeof(sel) + sizeof(keys)];
-
-	if (f->source)
-		sel.nkeys = source_keys(f->source, keys);
-	else if (f->share)
-		sel.nkeys = share_keys(f->share, keys);
-	memcpy(buf, &sel, sizeof(sel));
-	memcpy(buf + sizeof(sel), keys, sizeof(keys));
-	netlink_put(req, TCA_U32_SEL, buf, sizeof(sel) + sel.nkeys * sizeof(keys[0]));
-}
-
-static void put_flower(struct netlink_request *req, const struct filter *f)
-{
-	uint8_t all[ETH_ALEN];
-
-	if (!f->source)
-		return;
-	memset(all, 0xff, sizeof(all));
-	netlink_put(req, TCA_FLOWER_KEY_ETH_SRC, f->source, ETH_ALEN);
-	netlink_put(req, TCA_FLOWER_KEY_ETH_SRC_MASK, all, sizeof(all));
-}
-
-/* The first of these that the kernel has, and that can tell apart what the filter has to. */
-static const struct classifier {
-	const char *name;
-	uint16_t action;
-	bool sources, shares;
-	void (*put)(struct netlink_request *req, const struct filter *f);
-} classifiers[] = {
-	{ "matchall", TCA_MATCHALL_ACT, false, false, NULL },
-	{ "u32", TCA_U32_ACT, true, true, put_u32 },
-	{ "flower", TCA_FLOWER_ACT, true, false, put_flower },
-};
-
-static uint16_t filter_protocol(const struct filter *f)
-{
-	return f->share ? f->share->protocol : ETH_P_ALL;
-}
-
-static int filter_add_as(struct netlink *nl, const struct filter *f, const struct classifier *c)
-{
-	const struct tcmsg tc = filter_message(f->at, f->priority, filter_protocol(f));
-	struct netlink_request req;
-	size_t options;
-
-	netlink_begin(&req, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, &tc, sizeof(tc));
-	netlink_put_str(&req, TCA_KIND, c->name);
-	options = netlink_nest(&req, TCA_OPTIONS);
-	if (c->put)
-		c->put(&req, f);
-	put_action(&req, c->action, f);
-	netlink_nest_end(&req, options);
-	return netlink_do(nl, &req);
-}
-
-static int filter_delete(struct netlink *nl, int ifindex, uint32_t priority, uint16_t protocol)
-{
-	const struct tcmsg tc = filter_message(ifindex, priority, protocol);
-	struct netlink_request req;
-
-	netlink_begin(&req, RTM_DELTFILTER, 0, &tc, sizeof(tc));
-	return netlink_do(nl, &req);
-}
-
 static void shares_delete(struct netlink *nl, int ifindex)
 {
 	for (size_t i = 0; i < NUM_SHARES; i++)
-		filter_delete(nl, ifindex, shares[i].priority, shares[i].protocol);
-}
-
-static int filter_add(struct netlink *nl, const struct filter *f)
-{
-	int r = ingress_add(nl, f->at);
-
-	if (r < 0)
-		return r;
-	filter_delete(nl, f->at, f->priority, filter_protocol(f));
-	r = -ENOENT;
-	for (size_t i = 0; r == -ENOENT && i < sizeof(classifiers) / sizeof(*classifiers); i++) {
-		const struct classifier *c = &classifiers[i];
-
-		if ((!f->source || c->sources) && (!f->share || c->shares))
-			r = filter_add_as(nl, f, c);
-	}
-	return r;
+		net_filter_delete(nl, ifindex, shares[i].priority, shares[i].protocol);
 }
 
 /*
@@ -336,14 +153,14 @@ static int filter_add(struct netlink *nl, const struct filter *f)
  */
 static int tap_close(struct netlink *nl, int tap)
 {
-	const struct filter drop = { .at = tap, .priority = DROP_PRIORITY };
-	const struct filter back = { .at = tap, .to = tap, .priority = DROP_PRIORITY };
-	const int r = filter_add(nl, &drop);
+	const struct net_filter drop = { .at = tap, .priority = DROP_PRIORITY };
+	const struct net_filter back = { .at = tap, .to = tap, .priority = DROP_PRIORITY };
+	const int r = net_filter_add(nl, &drop);
 
 	if (r != -ENOENT)
 		return r;
 	log_debug("this kernel has no traffic-control action gact");
-	return filter_add(nl, &back);
+	return net_filter_add(nl, &back);
 }
 
 static int join_error(int r, struct error **err)
@@ -358,16 +175,16 @@ static int join_error(int r, struct error **err)
 int net_redirect_join(struct netlink *nl, int ifindex, int tap, const uint8_t *mac,
 		      struct error **err)
 {
-	const struct filter out = { tap, ifindex, mac, REDIRECT_PRIORITY, NULL };
-	const struct filter in = { ifindex, tap, NULL, REDIRECT_PRIORITY, NULL };
+	const struct net_filter out = { tap, ifindex, mac, REDIRECT_PRIORITY, NULL };
+	const struct net_filter in = { ifindex, tap, NULL, REDIRECT_PRIORITY, NULL };
 	int r = tap_close(nl, tap);
 
 	if (r == 0)
-		r = filter_add(nl, &out);
+		r = net_filter_add(nl, &out);
 	/* The container's side last: until then everything is as the engine made it. */
 	shares_delete(nl, ifindex);
 	if (r == 0)
-		r = filter_add(nl, &in);
+		r = net_filter_add(nl, &in);
 	if (r == 0)
 		return 0;
 	net_redirect_remove(nl, ifindex);
@@ -376,13 +193,13 @@ int net_redirect_join(struct netlink *nl, int ifindex, int tap, const uint8_t *m
 
 int net_redirect_set_mac(struct netlink *nl, int ifindex, const uint8_t *mac, struct error **err)
 {
-	struct filter out = { .to = ifindex, .source = mac, .priority = REDIRECT_PRIORITY };
+	struct net_filter out = { .to = ifindex, .source = mac, .priority = REDIRECT_PRIORITY };
 	char name[IFNAMSIZ];
 	int r;
 
 	snprintf(name, sizeof(name), TAP_PREFIX "%d", ifindex);
 	out.at = tap_index(name);
-	r = out.at < 0 ? out.at : filter_add(nl, &out);
+	r = out.at < 0 ? out.at : net_filter_add(nl, &out);
 	return r < 0 ? join_error(r, err) : 0;
 }
 
@@ -391,41 +208,21 @@ void net_redirect_share_names(struct netlink *nl, int ifindex, int tap)
 	int r = 0;
 
 	for (size_t i = 0; i < NUM_SHARES && r == 0; i++) {
-		const struct filter f = { .at = ifindex, .to = tap, .priority = shares[i].priority,
+		const struct net_filter f = { .at = ifindex, .to = tap, .priority = shares[i].priority,
 					  .share = &shares[i] };
 
-		r = filter_add(nl, &f);
+		r = net_filter_add(nl, &f);
 	}
 	if (r < 0)
 		log_warning("the engine's name server has no answers from others: traffic control "
 			    "(module cls_u32): %s", strerror(-r));
 }
 
-static int count_filter(void *data, const struct nlmsghdr *h)
-{
-	if (h->nlmsg_type == RTM_NEWTFILTER)
-		++*(unsigned int *)data;
-	return 0;
-}
-
 void net_redirect_remove(struct netlink *nl, int ifindex)
 {
-	struct tcmsg tc = filter_message(ifindex, 0, ETH_P_ALL);
-	struct netlink_request req;
-	unsigned int others = 0;
-
 	shares_delete(nl, ifindex);
-	if (filter_delete(nl, ifindex, REDIRECT_PRIORITY, ETH_P_ALL) < 0)
-		return;
-	/* The qdisc as well, unless somebody else has filters in it, or it is a clsact. */
-	tc.tcm_info = 0;
-	netlink_begin(&req, RTM_GETTFILTER, 0, &tc, sizeof(tc));
-	if (netlink_dump(nl, &req, count_filter, &others) < 0 || others)
-		return;
-	tc = ingress_message(ifindex);
-	netlink_begin(&req, RTM_DELQDISC, 0, &tc, sizeof(tc));
-	netlink_put_str(&req, TCA_KIND, "ingress");
-	netlink_do(nl, &req);
+	if (net_filter_delete(nl, ifindex, REDIRECT_PRIORITY, ETH_P_ALL) == 0)
+		net_filter_remove_ingress(nl, ifindex);
 }
 
 /* The interfaces of a namespace but the taps, while they are listed. */
