@@ -39,7 +39,7 @@ struct layer_memory {
 	VkDeviceMemory handle;
 	int fd;	   /* owned */
 	void *map; /* size bytes of what is reserved, which the driver imported */
-	size_t size;
+	size_t size; /* counted by layer_limit_take() */
 	void *reserved; /* owned mapping of room bytes */
 	size_t room;
 };
@@ -135,6 +135,12 @@ PFN_vkVoidFunction layer_device_hook(const char *name);
 /** layer_external_release_all() - objects that the application never destroyed */
 void layer_external_release_all(struct layer_device *dev);
 PFN_vkVoidFunction layer_external_hook(const struct layer_device *dev, const char *name);
+
+/* layer_limit.c */
+
+/** layer_limit_take() - whether there may be @bytes more of host-visible memory; counts them if so */
+bool layer_limit_take(uint64_t bytes);
+void layer_limit_give(uint64_t bytes);
 
 /* layer_memory.c */
 

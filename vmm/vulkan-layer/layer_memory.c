@@ -38,6 +38,7 @@ static void layer_memory_destroy(struct layer_memory *mem)
 	if (!mem)
 		return;
 	munmap(mem->reserved, mem->room);
+	layer_limit_give(mem->size);
 	if (mem->fd >= 0)
 		close(mem->fd);
 	free(mem);
@@ -64,12 +65,15 @@ static bool layer_memory_place(struct layer_memory *mem, int fd, size_t alignmen
 }
 
 /*
- * Maps @fd, which becomes the memory's, NULL when it cannot be: @fd is then still the caller's.
+ * Maps @fd, which becomes the memory's, NULL when it cannot be: @fd is then still the caller's. Each
+ * mapping counts, a second one of the same file too: it outlives the first.
  */
 static struct layer_memory *layer_memory_map(int fd, size_t size, size_t alignment)
 {
 	struct layer_memory *mem;
 
+	if (!layer_limit_take(size))
+		return NULL;
 	mem = calloc(1, sizeof(*mem));
 	if (mem) {
 		mem->fd = fd;
@@ -78,6 +82,7 @@ static struct layer_memory *layer_memory_map(int fd, size_t size, size_t alignme
 			return mem;
 		free(mem);
 	}
+	layer_limit_give(size);
 	return NULL;
 }
 
