@@ -118,9 +118,9 @@ static void compute(struct kit_device *dev)
 	struct kit_work work;
 
 	kit_work_open(dev, &work);
+	kit_signal(&work, 1);
 	for (uint32_t n = 1; n <= STEPS; n++)
 		kit_step_submit(&work, 0, n);
-	kit_signal(&work, 1);
 	kit_wait(&work, STEPS + 1);
 	kit_check(&work, STEPS);
 	kit_work_close(&work);
