@@ -34,6 +34,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -45,6 +46,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/gpu_limit_proto.h"
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "gpu_select.h"
@@ -385,9 +387,30 @@ static int jail_files(const struct gpu_jail *jail, int *report, struct error **e
 	return 0;
 }
 
+/*
+ * What the Vulkan layer counts in; inherited by the server and its contexts' processes. Twice as much
+ * as the guest may map: what is too much for mapping is to be refused by the worker, which does an
+ * application no harm, while Mesa asks for memory without waiting for an answer, so that it loses its
+ * context when that is refused.
+ */
+static int jail_limit(const struct gpu_jail *jail, char *env, size_t size)
+{
+	int fd;
+
+	*env = 0;
+	if (!jail->memory)
+		return 0;
+	fd = memfd_create("krun-gpu-limit", MFD_ALLOW_SEALING);
+	if (fd < 0 || ftruncate(fd, sizeof(struct gpu_limit)) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return -1;
+	snprintf(env, size, GPU_LIMIT_ENV "=%d:%llu", fd, (unsigned long long)jail->memory * 2);
+	return 0;
+}
+
 static void jail_exec(const struct gpu_jail *jail, const char *layer, const char *server)
 {
-	char icd[2 * PATH_MAX + 32], layer_path[PATH_MAX + 32], fd[16];
+	char icd[2 * PATH_MAX + 32], layer_path[PATH_MAX + 32], fd[16], limit[64];
 	char *argv[] = { "virgl_render_server", "--socket-fd", fd, NULL };
 	char *envp[] = {
 		icd,
@@ -397,9 +420,12 @@ static void jail_exec(const struct gpu_jail *jail, const char *layer, const char
 		"MESA_SHADER_CACHE_DISABLE=true",      /* there is nowhere to keep it */
 		"HOME=/tmp",
 		"PATH=/usr/bin",
+		jail->memory ? limit : NULL,
 		NULL,
 	};
 
+	if (jail_limit(jail, limit, sizeof(limit)) < 0)
+		return;
 	snprintf(fd, sizeof(fd), "%d", SERVER_FD);
 	snprintf(icd, sizeof(icd), "VK_DRIVER_FILES=%s", jail->choice->icd);
 	snprintf(layer_path, sizeof(layer_path), "VK_LAYER_PATH=%s", layer);

@@ -4,6 +4,7 @@
 
 /* Starts virgl_render_server, the one process that may touch the GPU, with no more in reach. */
 
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/log.h"
@@ -18,6 +19,8 @@ struct gpu_jail {
 	int log_fd;	   /* what becomes its standard error */
 	enum log_format log_format;
 	int cgroup_fd;	   /* a cgroup v2 directory to start it in, or -1 */
+	uint64_t memory;   /* bytes that the guest may map; 0: no limit. In all it may have twice that,
+			    * host-visible, and mapped or not */
 	const char *server; /* the program; NULL: where virglrenderer installs it */
 	const char *layer;  /* directory of the Vulkan layer; NULL: the installed one */
 };

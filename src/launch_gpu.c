@@ -53,6 +53,7 @@ static int spawn_render_server(struct launch *l, int server_fd, int watch_fd, st
 	const struct gpu_jail jail = { .choice = &l->gpu, .server_fd = server_fd,
 				       .watch_fd = watch_fd, .log_fd = l->app->log_fd,
 				       .log_format = l->app->log_format, .cgroup_fd = l->cgroup,
+				       .memory = l->size.gpu_bytes,
 				       .server = l->app->host.render_server };
 	pid_t pid;
 

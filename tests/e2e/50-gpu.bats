@@ -173,14 +173,37 @@ lose() {
 	lose KILL virgl_render_se
 }
 
-@test "more GPU memory than the annotation allows is refused, and nothing hangs" {
-	LIMIT=300 run host '
-		cp "$e2e"/compute /root/compute
-		podman --runtime krun-gpu run --rm --network none --device /dev/dri \
-			--annotation krun-gpu.memory_mib=16 \
-			-v /root/compute:/compute:ro demo sh -c "/compute 64 || echo refused; /compute 1"'
+# exhaust MIB OPTION... - a container with that much GPU memory (0: what there is without an annotation)
+# wants more.
+exhaust() {
+	local mib=$1 annotation=
+
+	shift
+	[ "$mib" = 0 ] || annotation="--annotation krun-gpu.memory_mib=$mib"
+	LIMIT=600 run host '
+		cp "$e2e"/exhaust /root/exhaust
+		podman --runtime krun-gpu run --rm --network none --device /dev/dri '"$annotation"' \
+			-v /root/exhaust:/exhaust:ro demo /exhaust '"$*"
+	echo "$output"
 	[ "$status" -eq 0 ]
-	[[ $output == *refused*"ok 1048576 Virtio-GPU"* ]]
+	[[ ${lines[-1]} == "ok "*" Virtio-GPU Venus (llvmpipe"* ]]
+}
+
+@test "more GPU memory than the annotation allows: an error that says so, and the device goes on" {
+	exhaust 512 --at-least 256 --at-most 512 --single 480
+}
+
+@test "more GPU memory than there is without an annotation: the same" {
+	exhaust 0 --at-least 4096 --at-most 65536
+}
+
+@test "two instances, two devices each, all queues, four threads on each: right" {
+	LIMIT=600 run host '
+		cp "$e2e"/many /root/many
+		podman --runtime krun-gpu run --rm --network none --device /dev/dri \
+			--env VN_PERF=no_semaphore_feedback -v /root/many:/many:ro demo /many 4'
+	[ "$status" -eq 0 ]
+	[[ ${lines[-1]} == "ok 16 "*" 32 Virtio-GPU Venus (llvmpipe"* ]]
 }
 
 @test "a GPU by annotation alone; gpus and doctor say what there is" {

@@ -70,11 +70,62 @@ after() {
 	[[ $output == *"ok zink Vulkan 1.3(Virtio-GPU Venus (llvmpipe"* ]]
 }
 
+@test "memory that only the driver can map is refused, and the log says why" {
+	run end --direct -- "$BUILD/tests/gpu/compute" 4
+	[ "$status" -eq 1 ]
+	[[ $output == *"GPU memory that only its driver can map was refused: the host's driver offers \
+neither dma-bufs nor VK_EXT_external_memory_host"* ]]
+	[[ $output == *"compute: vkMapMemory("*"): VkResult -5"* ]]
+}
+
 @test "four programs at once, each right, a context of the worker's each" {
 	run end -- bash -c 'for i in 1 2 3 4; do '"$BUILD"'/tests/gpu/compute 16 & done
 		for i in 1 2 3 4; do wait -n || exit; done'
 	[ "$status" -eq 0 ]
 	[ "$(grep -c '^ok 16777216 Virtio-GPU' <<< "$output")" -eq 4 ]
+}
+
+@test "two instances, two devices each, all queues, four threads on each: right" {
+	VN_PERF=no_semaphore_feedback run end -- "$BUILD/tests/gpu/many" 32
+	[ "$status" -eq 0 ]
+	[[ ${lines[-1]} == "ok 16 "*" 256 Virtio-GPU Venus (llvmpipe"* ]]
+}
+
+@test "more memory mapped than allowed: an error, and the device goes on" {
+	run end --memory 2048 -- "$BUILD/tests/gpu/exhaust" --vtest --at-least 1024 --at-most 2048 \
+		--single 1900
+	[ "$status" -eq 0 ]
+	[[ ${lines[-1]} == "ok "*" Virtio-GPU Venus (llvmpipe"* ]]
+}
+
+@test "a window that is full: the same" {
+	run end --window 1024 -- "$BUILD/tests/gpu/exhaust" --vtest --at-least 512 --at-most 1024
+	[ "$status" -eq 0 ]
+	[[ ${lines[-1]} == "ok "*" Virtio-GPU Venus (llvmpipe"* ]]
+}
+
+# Mesa asks for memory without waiting for an answer, unless told to.
+@test "memory that is never mapped: twice what may be mapped, and no more" {
+	run end --memory 1024 -- env VN_PERF=no_async_mem_alloc "$BUILD/tests/gpu/exhaust" \
+		--unmapped --at-most 2048
+	[ "$status" -eq 0 ]
+	[[ ${lines[-1]} == "ok 2048 Virtio-GPU Venus (llvmpipe"* ]]
+}
+
+@test "what one program has is not there for another, until it is killed" {
+	run end --memory 1024 -- bash -c "export VN_PERF=no_async_mem_alloc
+		exec 3< <(exec $BUILD/tests/gpu/exhaust --unmapped --hold)
+		holder=\$!
+		read -r -u 3 held && echo \"\$held\"
+		$BUILD/tests/gpu/exhaust --unmapped && exit 1
+		kill -KILL \$holder
+		for i in {1..50}; do
+			$BUILD/tests/gpu/exhaust --unmapped --at-least 2048 --at-most 2048 && exit
+			sleep 0.1
+		done
+		exit 1"
+	[ "$status" -eq 0 ]
+	[[ $output == *"held 2048"*"an error at 0 MiB already"*"ok 2048 Virtio-GPU Venus"* ]]
 }
 
 @test "an application that is killed leaves the worker and the next one well" {

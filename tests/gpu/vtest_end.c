@@ -12,6 +12,7 @@
  *   --server PROGRAM  virgl_render_server; likewise
  *   --venus MANIFEST  of the Venus driver; likewise
  *   --window MIB      of host-visible memory that may be mapped at a time; 65536 when not said
+ *   --memory MIB      that the guest may make with the GPU, as krun-gpu.memory_mib; no limit when not said
  *   --direct          no layer: what the driver exports itself
  *   --record FILE     write the stream of commands there, for tests/unit/test_gpu_replay
  *   --verbose         log everything; at the end say how many commands there were of each kind
@@ -52,7 +53,7 @@ struct options {
 	size_t num_nodes;
 	bool software, verbose;
 	const char *worker, *layer, *server, *venus, *record;
-	uint64_t window;
+	uint64_t window, memory;
 	char **command;
 };
 
@@ -85,7 +86,7 @@ static int parse(struct options *o, int argc, char **argv, struct error **err)
 		{ "worker", required_argument, NULL, 'w' }, { "layer", required_argument, NULL, 'l' },
 		{ "server", required_argument, NULL, 'r' }, { "venus", required_argument, NULL, 'e' },
 		{ "window", required_argument, NULL, 'm' }, { "direct", no_argument, NULL, 'd' },
-		{ "record", required_argument, NULL, 'R' },
+		{ "record", required_argument, NULL, 'R' }, { "memory", required_argument, NULL, 'M' },
 		{ "verbose", no_argument, NULL, 'v' },	    { 0 },
 	};
 	int c;
@@ -102,6 +103,7 @@ static int parse(struct options *o, int argc, char **argv, struct error **err)
 		case 'r': o->server = optarg; break;
 		case 'e': o->venus = optarg; break;
 		case 'm': o->window = strtoull(optarg, NULL, 0) << 20; break;
+		case 'M': o->memory = strtoull(optarg, NULL, 0) << 20; break;
 		case 'd': o->layer = "/usr/share"; break; /* where there is no layer */
 		case 'R': o->record = optarg; break;
 		case 'v': o->verbose = true; break;
@@ -124,6 +126,7 @@ static int start_server(const struct options *o, int sock, int watch, struct err
 	struct gpu_choice choice;
 	const struct gpu_jail jail = { .choice = &choice, .server_fd = sock, .watch_fd = watch,
 				       .log_fd = STDERR_FILENO, .cgroup_fd = -1,
+				       .memory = o->memory,
 				       .server = o->server, .layer = o->layer };
 	int r;
 
@@ -138,8 +141,10 @@ static int start_worker(const struct options *o, int sock, int server, int watch
 			struct error **err)
 {
 	const char *program = o->worker ? o->worker : LIBEXECDIR "/krun-gpu-gpu";
-	char window[48];
+	const uint64_t memory = o->memory ? o->memory : UINT64_MAX >> 1;
+	char window[48], bytes[48];
 
+	snprintf(bytes, sizeof(bytes), "--max-bytes=%llu", (unsigned long long)memory);
 	snprintf(window, sizeof(window), "--window=%llu", (unsigned long long)o->window);
 	end.worker = fork();
 	if (end.worker < 0)
@@ -152,7 +157,8 @@ static int start_worker(const struct options *o, int sock, int server, int watch
 	watch = fcntl(watch, F_DUPFD, 6);
 	if (dup2(sock, 3) == 3 && dup2(server, 4) == 4 && dup2(watch, 5) == 5)
 		execl(program, program, "--vhost-user-fd=3", "--render-server-fd=4",
-		      "--watch-fd=5", window, o->verbose ? "--log-level=debug" : "--log-level=warning",
+		      "--watch-fd=5", window, bytes,
+		      o->verbose ? "--log-level=debug" : "--log-level=warning",
 		      (char *)NULL);
 	perror(program);
 	_exit(127);

@@ -172,6 +172,8 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL layer_GetDeviceProcAddr(VkDevice
 	if (!fn)
 		fn = layer_memory_hook(dev, name);
 	if (!fn)
+		fn = layer_external_hook(dev, name);
+	if (!fn)
 		fn = layer_sync_hook(dev, name);
 	return fn ? fn : dev->get_proc_addr(handle, name);
 }
@@ -199,6 +201,8 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL layer_GetInstanceProcAddr(VkInst
 		fn = layer_device_hook(name);
 	if (!fn)
 		fn = layer_memory_hook(NULL, name);
+	if (!fn)
+		fn = layer_external_hook(NULL, name);
 	if (!fn)
 		fn = layer_sync_hook(NULL, name);
 	if (fn)

@@ -38,8 +38,17 @@ struct layer_memory {
 	struct layer_memory *next;
 	VkDeviceMemory handle;
 	int fd;	   /* owned */
-	void *map; /* owned mapping of size bytes, which the driver imported */
-	size_t size;
+	void *map; /* size bytes of what is reserved, which the driver imported */
+	size_t size; /* counted by layer_limit_take() */
+	void *reserved; /* owned mapping of room bytes */
+	size_t room;
+};
+
+/* A buffer or an image that was created for dma-bufs, where the driver knows none. */
+struct layer_external {
+	struct layer_external *next;
+	uint64_t handle;
+	bool image;
 };
 
 struct layer_device {
@@ -61,20 +70,30 @@ struct layer_device {
 	PFN_vkGetMemoryHostPointerPropertiesEXT host_pointer; /* likewise */
 	PFN_vkCreateBuffer create_buffer;
 	PFN_vkCreateImage create_image;
+	PFN_vkDestroyBuffer destroy_buffer;
+	PFN_vkDestroyImage destroy_image;
+	PFN_vkGetBufferMemoryRequirements buffer_requirements;
+	PFN_vkGetImageMemoryRequirements image_requirements;
+	PFN_vkGetBufferMemoryRequirements2 buffer_requirements2; /* NULL before Vulkan 1.1 */
+	PFN_vkGetImageMemoryRequirements2 image_requirements2;	 /* likewise */
+	PFN_vkGetDeviceBufferMemoryRequirements device_buffer;	 /* NULL without maintenance4 */
+	PFN_vkGetDeviceImageMemoryRequirements device_image;	 /* likewise */
+	PFN_vkGetDeviceImageSparseMemoryRequirements device_sparse; /* likewise */
 	PFN_vkImportSemaphoreFdKHR import_semaphore_fd; /* NULL without the extension */
 	PFN_vkDestroySemaphore destroy_semaphore;
 	PFN_vkQueueSubmit queue_submit;
 	PFN_vkQueueSubmit2 queue_submit2; /* NULL without synchronization2 */
 	PFN_vkQueueBindSparse bind_sparse;
-	pthread_mutex_t lock; /* of memories and signaled */
+	pthread_mutex_t lock; /* of memories, externals and signaled */
 	struct layer_memory *memories;
+	struct layer_external *externals; /* owned */
 	VkSemaphore *signaled; /* owned: whose next wait is over already */
 	uint32_t num_signaled, room_signaled;
 };
 
 /* What the driver of a physical device has itself. */
 struct layer_extensions {
-	bool host_import; /* VK_EXT_external_memory_host */
+	bool host_import; /* VK_EXT_external_memory_host, and buffers may lie in such memory */
 	bool memory_fd;	  /* VK_KHR_external_memory_fd */
 	bool dma_buf;	  /* VK_EXT_external_memory_dma_buf */
 	bool semaphore_fd; /* VK_KHR_external_semaphore_fd */
@@ -111,9 +130,21 @@ VKAPI_ATTR VkResult VKAPI_CALL layer_CreateDevice(VkPhysicalDevice phys,
 						  VkDevice *out);
 PFN_vkVoidFunction layer_device_hook(const char *name);
 
+/* layer_external.c */
+
+/** layer_external_release_all() - objects that the application never destroyed */
+void layer_external_release_all(struct layer_device *dev);
+PFN_vkVoidFunction layer_external_hook(const struct layer_device *dev, const char *name);
+
+/* layer_limit.c */
+
+/** layer_limit_take() - whether there may be @bytes more of host-visible memory; counts them if so */
+bool layer_limit_take(uint64_t bytes);
+void layer_limit_give(uint64_t bytes);
+
 /* layer_memory.c */
 
-/** layer_memory_probe() - fill dev->importable by asking about a memfd's page */
+/** layer_memory_probe() - fill dev->importable by importing a memfd's page */
 void layer_memory_probe(struct layer_device *dev);
 /** layer_memory_release_all() - memory that the application never freed */
 void layer_memory_release_all(struct layer_device *dev);

@@ -23,7 +23,18 @@ static VkLayerDeviceCreateInfo *layer_device_link(const VkDeviceCreateInfo *info
 	return NULL;
 }
 
-/* The list for the driver, in an array with room for one more than the application's. */
+static bool layer_device_wants(const VkDeviceCreateInfo *info, const char *name)
+{
+	for (uint32_t i = 0; i < info->enabledExtensionCount; i++)
+		if (!strcmp(info->ppEnabledExtensionNames[i], name))
+			return true;
+	return false;
+}
+
+/*
+ * The list for the driver, in an array with room for one more than the application's. What neither
+ * has goes on to the driver, which refuses it.
+ */
 static uint32_t layer_device_extensions(const VkDeviceCreateInfo *info,
 					const struct layer_extensions *ext, const char **out)
 {
@@ -33,9 +44,11 @@ static uint32_t layer_device_extensions(const VkDeviceCreateInfo *info,
 	for (uint32_t i = 0; i < info->enabledExtensionCount; i++) {
 		const char *name = info->ppEnabledExtensionNames[i];
 
-		if (!ext->dma_buf && !strcmp(name, VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME))
+		if (ext->host_import && !ext->dma_buf &&
+		    !strcmp(name, VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME))
 			continue;
-		if (!ext->memory_fd && !strcmp(name, VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME))
+		if (ext->host_import && !ext->memory_fd &&
+		    !strcmp(name, VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME))
 			continue;
 		if (!ext->semaphore_fd &&
 		    !strcmp(name, VK_KHR_EXTERNAL_SEMAPHORE_FD_EXTENSION_NAME))
@@ -51,6 +64,10 @@ static uint32_t layer_device_extensions(const VkDeviceCreateInfo *info,
 static void layer_device_resolve(struct layer_device *dev)
 {
 #define RESOLVE(member, name) dev->member = (PFN_##name)dev->get_proc_addr(dev->handle, #name)
+#define RESOLVE_KHR(member, name)      \
+	RESOLVE(member, name);         \
+	if (!dev->member)              \
+	RESOLVE(member, name##KHR)
 	RESOLVE(destroy, vkDestroyDevice);
 	RESOLVE(allocate, vkAllocateMemory);
 	RESOLVE(free, vkFreeMemory);
@@ -59,13 +76,21 @@ static void layer_device_resolve(struct layer_device *dev)
 	RESOLVE(host_pointer, vkGetMemoryHostPointerPropertiesEXT);
 	RESOLVE(create_buffer, vkCreateBuffer);
 	RESOLVE(create_image, vkCreateImage);
+	RESOLVE(destroy_buffer, vkDestroyBuffer);
+	RESOLVE(destroy_image, vkDestroyImage);
+	RESOLVE(buffer_requirements, vkGetBufferMemoryRequirements);
+	RESOLVE(image_requirements, vkGetImageMemoryRequirements);
+	RESOLVE_KHR(buffer_requirements2, vkGetBufferMemoryRequirements2);
+	RESOLVE_KHR(image_requirements2, vkGetImageMemoryRequirements2);
+	RESOLVE_KHR(device_buffer, vkGetDeviceBufferMemoryRequirements);
+	RESOLVE_KHR(device_image, vkGetDeviceImageMemoryRequirements);
+	RESOLVE_KHR(device_sparse, vkGetDeviceImageSparseMemoryRequirements);
 	RESOLVE(import_semaphore_fd, vkImportSemaphoreFdKHR);
 	RESOLVE(destroy_semaphore, vkDestroySemaphore);
 	RESOLVE(queue_submit, vkQueueSubmit);
-	RESOLVE(queue_submit2, vkQueueSubmit2);
-	if (!dev->queue_submit2)
-		RESOLVE(queue_submit2, vkQueueSubmit2KHR);
+	RESOLVE_KHR(queue_submit2, vkQueueSubmit2);
 	RESOLVE(bind_sparse, vkQueueBindSparse);
+#undef RESOLVE_KHR
 #undef RESOLVE
 }
 
@@ -108,6 +133,16 @@ static void layer_device_init(struct layer_device *dev, struct layer_instance *i
 	layer_memory_probe(dev);
 }
 
+static void layer_device_free(struct layer_device *dev, const VkAllocationCallbacks *alloc)
+{
+	dev->destroy(dev->handle, alloc);
+	layer_memory_release_all(dev);
+	layer_external_release_all(dev);
+	layer_sync_release(dev);
+	pthread_mutex_destroy(&dev->lock);
+	free(dev);
+}
+
 VKAPI_ATTR VkResult VKAPI_CALL layer_CreateDevice(VkPhysicalDevice phys,
 						  const VkDeviceCreateInfo *info,
 						  const VkAllocationCallbacks *alloc, VkDevice *out)
@@ -144,6 +179,12 @@ VKAPI_ATTR VkResult VKAPI_CALL layer_CreateDevice(VkPhysicalDevice phys,
 	}
 	dev->handle = *out;
 	layer_device_init(dev, inst, phys, &ext);
+	/* That a driver takes no file's pages shows only now: better no device than no memory. */
+	if (!ext.dma_buf && !dev->importable &&
+	    layer_device_wants(info, VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME)) {
+		layer_device_free(dev, alloc);
+		return VK_ERROR_INITIALIZATION_FAILED;
+	}
 	layer_device_add(dev);
 	return VK_SUCCESS;
 }
@@ -153,93 +194,13 @@ static VKAPI_ATTR void VKAPI_CALL layer_DestroyDevice(VkDevice handle,
 {
 	struct layer_device *dev = handle ? layer_device_remove(handle) : NULL;
 
-	if (!dev)
-		return;
-	dev->destroy(handle, alloc);
-	layer_memory_release_all(dev);
-	layer_sync_release(dev);
-	pthread_mutex_destroy(&dev->lock);
-	free(dev);
-}
-
-/*
- * The handle types of an external buffer or image, where the driver knows no dma-buf. They stand in
- * the application's own chain, so they are changed in place for the length of one call.
- */
-static VkExternalMemoryHandleTypeFlags *layer_handle_types(const struct layer_device *dev,
-							   const void *chain,
-							   VkStructureType type)
-{
-	const VkBaseInStructure *s;
-
-	if (dev->native_dma_buf || !dev->importable)
-		return NULL;
-	for (s = chain; s; s = s->pNext)
-		if (s->sType == type)
-			break;
-	if (!s)
-		return NULL;
-	return type == VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO ?
-		       &((VkExternalMemoryBufferCreateInfo *)s)->handleTypes :
-		       &((VkExternalMemoryImageCreateInfo *)s)->handleTypes;
-}
-
-static VkExternalMemoryHandleTypeFlags layer_to_host_pointer(VkExternalMemoryHandleTypeFlags types)
-{
-	if (types & VK_EXTERNAL_MEMORY_HANDLE_TYPE_DMA_BUF_BIT_EXT)
-		return VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT;
-	return types;
-}
-
-static VKAPI_ATTR VkResult VKAPI_CALL layer_CreateBuffer(VkDevice handle,
-							 const VkBufferCreateInfo *info,
-							 const VkAllocationCallbacks *alloc,
-							 VkBuffer *out)
-{
-	struct layer_device *dev = layer_device_of(handle);
-	VkExternalMemoryHandleTypeFlags saved = 0;
-	VkExternalMemoryHandleTypeFlags *types = layer_handle_types(
-		dev, info->pNext, VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO);
-	VkResult r;
-
-	if (types) {
-		saved = *types;
-		*types = layer_to_host_pointer(saved);
-	}
-	r = dev->create_buffer(handle, info, alloc, out);
-	if (types)
-		*types = saved;
-	return r;
-}
-
-static VKAPI_ATTR VkResult VKAPI_CALL layer_CreateImage(VkDevice handle,
-							const VkImageCreateInfo *info,
-							const VkAllocationCallbacks *alloc,
-							VkImage *out)
-{
-	struct layer_device *dev = layer_device_of(handle);
-	VkExternalMemoryHandleTypeFlags saved = 0;
-	VkExternalMemoryHandleTypeFlags *types = layer_handle_types(
-		dev, info->pNext, VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_IMAGE_CREATE_INFO);
-	VkResult r;
-
-	if (types) {
-		saved = *types;
-		*types = layer_to_host_pointer(saved);
-	}
-	r = dev->create_image(handle, info, alloc, out);
-	if (types)
-		*types = saved;
-	return r;
+	if (dev)
+		layer_device_free(dev, alloc);
 }
 
 PFN_vkVoidFunction layer_device_hook(const char *name)
 {
 	if (!strcmp(name, "vkDestroyDevice"))
 		return (PFN_vkVoidFunction)layer_DestroyDevice;
-	if (!strcmp(name, "vkCreateBuffer"))
-		return (PFN_vkVoidFunction)layer_CreateBuffer;
-	if (!strcmp(name, "vkCreateImage"))
-		return (PFN_vkVoidFunction)layer_CreateImage;
 	return NULL;
 }

@@ -37,31 +37,56 @@ static void layer_memory_destroy(struct layer_memory *mem)
 {
 	if (!mem)
 		return;
-	if (mem->map)
-		munmap(mem->map, mem->size);
+	munmap(mem->reserved, mem->room);
+	layer_limit_give(mem->size);
 	if (mem->fd >= 0)
 		close(mem->fd);
 	free(mem);
 }
 
-/* Maps @fd, which becomes the memory's, NULL when it cannot be: @fd is then still the caller's. */
-static struct layer_memory *layer_memory_map(int fd, size_t size)
+/* Maps the file at a multiple of the driver's alignment, which may be more than a page. */
+static bool layer_memory_place(struct layer_memory *mem, int fd, size_t alignment)
 {
-	struct layer_memory *mem = calloc(1, sizeof(*mem));
+	uintptr_t at;
 
-	if (!mem)
-		return NULL;
-	mem->map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (mem->map == MAP_FAILED) {
-		free(mem);
-		return NULL;
-	}
-	mem->fd = fd;
-	mem->size = size;
-	return mem;
+	if (__builtin_add_overflow(mem->size, alignment, &mem->room))
+		return false;
+	mem->reserved = mmap(NULL, mem->room, PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (mem->reserved == MAP_FAILED)
+		return false;
+	at = ((uintptr_t)mem->reserved + alignment - 1) / alignment * alignment;
+	mem->map = mmap((void *)at, mem->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+			0);
+	if (mem->map != MAP_FAILED)
+		return true;
+	munmap(mem->reserved, mem->room);
+	return false;
 }
 
-static struct layer_memory *layer_memory_create(size_t size)
+/*
+ * Maps @fd, which becomes the memory's, NULL when it cannot be: @fd is then still the caller's. Each
+ * mapping counts, a second one of the same file too: it outlives the first.
+ */
+static struct layer_memory *layer_memory_map(int fd, size_t size, size_t alignment)
+{
+	struct layer_memory *mem;
+
+	if (!layer_limit_take(size))
+		return NULL;
+	mem = calloc(1, sizeof(*mem));
+	if (mem) {
+		mem->fd = fd;
+		mem->size = size;
+		if (layer_memory_place(mem, fd, alignment))
+			return mem;
+		free(mem);
+	}
+	layer_limit_give(size);
+	return NULL;
+}
+
+static struct layer_memory *layer_memory_create(size_t size, size_t alignment)
 {
 	struct layer_memory *mem = NULL;
 	int fd = memfd_create("krun-gpu-host-visible", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -70,10 +95,33 @@ static struct layer_memory *layer_memory_create(size_t size)
 		return NULL;
 	if (ftruncate(fd, (off_t)size) == 0 &&
 	    fcntl(fd, F_ADD_SEALS, LAYER_SEALS | F_SEAL_SEAL) == 0)
-		mem = layer_memory_map(fd, size);
+		mem = layer_memory_map(fd, size, alignment);
 	if (!mem)
 		close(fd);
 	return mem;
+}
+
+/* Some drivers say that they take host pointers, but not those of a file's pages. */
+static bool layer_memory_imports(struct layer_device *dev, const struct layer_memory *mem,
+				 uint32_t type)
+{
+	const VkImportMemoryHostPointerInfoEXT import = {
+		.sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT,
+		.handleType = HOST_POINTER,
+		.pHostPointer = mem->map,
+	};
+	const VkMemoryAllocateInfo info = {
+		.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+		.pNext = &import,
+		.allocationSize = mem->size,
+		.memoryTypeIndex = type,
+	};
+	VkDeviceMemory memory;
+
+	if (dev->allocate(dev->handle, &info, NULL, &memory) != VK_SUCCESS)
+		return false;
+	dev->free(dev->handle, memory, NULL);
+	return true;
 }
 
 void layer_memory_probe(struct layer_device *dev)
@@ -81,10 +129,14 @@ void layer_memory_probe(struct layer_device *dev)
 	VkMemoryHostPointerPropertiesEXT props = {
 		.sType = VK_STRUCTURE_TYPE_MEMORY_HOST_POINTER_PROPERTIES_EXT,
 	};
-	struct layer_memory *mem = layer_memory_create(dev->alignment);
+	struct layer_memory *mem = layer_memory_create(dev->alignment, dev->alignment);
 
-	if (mem && dev->host_pointer(dev->handle, HOST_POINTER, mem->map, &props) == VK_SUCCESS)
-		dev->importable = props.memoryTypeBits & dev->host_visible;
+	if (!mem || dev->host_pointer(dev->handle, HOST_POINTER, mem->map, &props) != VK_SUCCESS)
+		props.memoryTypeBits = 0;
+	props.memoryTypeBits &= dev->host_visible;
+	for (uint32_t i = 0; i < VK_MAX_MEMORY_TYPES; i++)
+		if (props.memoryTypeBits & 1u << i && layer_memory_imports(dev, mem, i))
+			dev->importable |= 1u << i;
 	layer_memory_destroy(mem);
 }
 
@@ -195,15 +247,31 @@ static struct layer_memory *layer_memory_for(struct layer_device *dev,
 			*r = VK_ERROR_INVALID_EXTERNAL_HANDLE;
 			return NULL;
 		}
-		mem = layer_memory_map(import->fd, size);
+		mem = layer_memory_map(import->fd, size, dev->alignment);
 	} else if (!import && export && (export->handleTypes & DMA_BUF)) {
-		mem = layer_memory_create(size);
+		mem = layer_memory_create(size, dev->alignment);
 	} else {
 		return NULL;
 	}
 	if (!mem)
 		*r = VK_ERROR_OUT_OF_DEVICE_MEMORY;
 	return mem;
+}
+
+/* A driver without dma-bufs is never asked for one: it may do anything then. */
+static VkResult layer_memory_pass(struct layer_device *dev, const VkMemoryAllocateInfo *info,
+				  const VkAllocationCallbacks *alloc, VkDeviceMemory *out)
+{
+	const VkExportMemoryAllocateInfo *export =
+		layer_chain_find(info->pNext, VK_STRUCTURE_TYPE_EXPORT_MEMORY_ALLOCATE_INFO);
+	const VkImportMemoryFdInfoKHR *import =
+		layer_chain_find(info->pNext, VK_STRUCTURE_TYPE_IMPORT_MEMORY_FD_INFO_KHR);
+
+	if (!dev->native_dma_buf && import && import->handleType == DMA_BUF)
+		return VK_ERROR_INVALID_EXTERNAL_HANDLE;
+	if (!dev->native_dma_buf && export && (export->handleTypes & DMA_BUF))
+		return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+	return dev->allocate(dev->handle, info, alloc, out);
 }
 
 static VKAPI_ATTR VkResult VKAPI_CALL layer_AllocateMemory(VkDevice handle,
@@ -219,10 +287,10 @@ static VKAPI_ATTR VkResult VKAPI_CALL layer_AllocateMemory(VkDevice handle,
 	VkResult r;
 
 	if (!dev->importable || !layer_alloc_chain_copy(&chain, info))
-		return dev->allocate(handle, info, alloc, out);
+		return layer_memory_pass(dev, info, alloc, out);
 	mem = layer_memory_for(dev, info, &imported, &r);
 	if (!mem)
-		return r == VK_SUCCESS ? dev->allocate(handle, info, alloc, out) : r;
+		return r == VK_SUCCESS ? layer_memory_pass(dev, info, alloc, out) : r;
 	chain.import.sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT;
 	chain.import.handleType = HOST_POINTER;
 	chain.import.pHostPointer = mem->map;

@@ -28,7 +28,27 @@ static VkResult layer_extension_list(struct layer_instance *inst, VkPhysicalDevi
 	return r;
 }
 
-static void layer_extensions_scan(const VkExtensionProperties *list, uint32_t count,
+/* Whether the driver says that buffers may lie in a host pointer's memory. */
+static bool layer_host_pointers_usable(struct layer_instance *inst, VkPhysicalDevice phys)
+{
+	const VkPhysicalDeviceExternalBufferInfo info = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_BUFFER_INFO,
+		.usage = VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
+		.handleType = HOST_POINTER,
+	};
+	VkExternalBufferProperties props = {
+		.sType = VK_STRUCTURE_TYPE_EXTERNAL_BUFFER_PROPERTIES,
+	};
+
+	if (!inst->external_buffer)
+		return false;
+	inst->external_buffer(phys, &info, &props);
+	return props.externalMemoryProperties.externalMemoryFeatures &
+	       VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT;
+}
+
+static void layer_extensions_scan(struct layer_instance *inst, VkPhysicalDevice phys,
+				  const VkExtensionProperties *list, uint32_t count,
 				  struct layer_extensions *ext)
 {
 	memset(ext, 0, sizeof(*ext));
@@ -40,6 +60,7 @@ static void layer_extensions_scan(const VkExtensionProperties *list, uint32_t co
 		ext->dma_buf |= !strcmp(name, VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME);
 		ext->semaphore_fd |= !strcmp(name, VK_KHR_EXTERNAL_SEMAPHORE_FD_EXTENSION_NAME);
 	}
+	ext->host_import = ext->host_import && layer_host_pointers_usable(inst, phys);
 }
 
 bool layer_extensions_get(struct layer_instance *inst, VkPhysicalDevice phys,
@@ -50,7 +71,7 @@ bool layer_extensions_get(struct layer_instance *inst, VkPhysicalDevice phys,
 
 	if (layer_extension_list(inst, phys, &list, &count) != VK_SUCCESS)
 		return false;
-	layer_extensions_scan(list, count, ext);
+	layer_extensions_scan(inst, phys, list, count, ext);
 	free(list);
 	return true;
 }
@@ -73,7 +94,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL layer_EnumerateDeviceExtensionProperties(
 	r = layer_extension_list(inst, phys, &list, &have);
 	if (r != VK_SUCCESS)
 		return r;
-	layer_extensions_scan(list, have, &ext);
+	layer_extensions_scan(inst, phys, list, have, &ext);
 	if (ext.host_import && !ext.memory_fd)
 		list[have++] = (VkExtensionProperties){ VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME,
 							VK_KHR_EXTERNAL_MEMORY_FD_SPEC_VERSION };
@@ -167,29 +188,28 @@ static VKAPI_ATTR void VKAPI_CALL layer_GetPhysicalDeviceExternalBufferPropertie
 	layer_present_dma_buf(&out->externalMemoryProperties);
 }
 
-static const VkPhysicalDeviceExternalImageFormatInfo *
+static VkPhysicalDeviceExternalImageFormatInfo *
 layer_external_image_info(const VkPhysicalDeviceImageFormatInfo2 *info)
 {
 	const VkBaseInStructure *s;
 
 	for (s = info->pNext; s; s = s->pNext)
 		if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_IMAGE_FORMAT_INFO)
-			return (const void *)s;
+			return (VkPhysicalDeviceExternalImageFormatInfo *)s; /* for one call */
 	return NULL;
 }
 
 /*
  * Images: a driver with dma-bufs of its own is asked as before (their memory is its own too, where
- * it is not host-visible). One without them has linear images in host memory to offer.
+ * it is not host-visible). One without them has linear images in host memory to offer. The handle type
+ * stands in the application's own chain, so it is changed in place for the length of the call.
  */
 static VKAPI_ATTR VkResult VKAPI_CALL layer_GetPhysicalDeviceImageFormatProperties2(
 	VkPhysicalDevice phys, const VkPhysicalDeviceImageFormatInfo2 *info,
 	VkImageFormatProperties2 *out)
 {
 	struct layer_instance *inst = layer_instance_of(phys);
-	const VkPhysicalDeviceExternalImageFormatInfo *external = layer_external_image_info(info);
-	VkPhysicalDeviceExternalImageFormatInfo host;
-	VkPhysicalDeviceImageFormatInfo2 asked = *info;
+	VkPhysicalDeviceExternalImageFormatInfo *external = layer_external_image_info(info);
 	struct layer_extensions ext;
 	VkBaseOutStructure *s;
 	VkResult r;
@@ -197,12 +217,11 @@ static VKAPI_ATTR VkResult VKAPI_CALL layer_GetPhysicalDeviceImageFormatProperti
 	if (!external || external->handleType != DMA_BUF ||
 	    !layer_extensions_get(inst, phys, &ext) || ext.dma_buf || !ext.host_import)
 		return inst->image_format2(phys, info, out);
-	if (info->tiling != VK_IMAGE_TILING_LINEAR || (const void *)external != info->pNext)
+	if (info->tiling != VK_IMAGE_TILING_LINEAR)
 		return VK_ERROR_FORMAT_NOT_SUPPORTED;
-	host = *external;
-	host.handleType = HOST_POINTER;
-	asked.pNext = &host;
-	r = inst->image_format2(phys, &asked, out);
+	external->handleType = HOST_POINTER;
+	r = inst->image_format2(phys, info, out);
+	external->handleType = DMA_BUF;
 	for (s = out->pNext; r == VK_SUCCESS && s; s = s->pNext)
 		if (s->sType == VK_STRUCTURE_TYPE_EXTERNAL_IMAGE_FORMAT_PROPERTIES)
 			layer_present_dma_buf(

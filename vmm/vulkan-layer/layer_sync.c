@@ -25,6 +25,7 @@ struct layer_waits {
 	const VkSemaphore **semaphores;
 	const VkPipelineStageFlags **stages; /* NULL: the batch has none */
 	VkTimelineSemaphoreSubmitInfo *timeline; /* likewise; in the application's chain */
+	VkDeviceGroupSubmitInfo *group;		 /* likewise */
 };
 
 /* What shorter arrays are made in, and what was changed in place. */
@@ -32,7 +33,9 @@ struct layer_wait_copy {
 	VkSemaphore *semaphores;
 	VkPipelineStageFlags *stages;
 	uint64_t *values;
+	uint32_t *devices;
 	VkTimelineSemaphoreSubmitInfo timeline; /* as it was */
+	VkDeviceGroupSubmitInfo group;		/* likewise */
 };
 
 bool layer_sync_imports(struct layer_instance *inst, VkPhysicalDevice phys)
@@ -144,12 +147,14 @@ static VKAPI_ATTR void VKAPI_CALL layer_DestroySemaphore(VkDevice handle, VkSema
 	dev->destroy_semaphore(handle, semaphore, alloc);
 }
 
-static VkTimelineSemaphoreSubmitInfo *layer_timeline_of(const void *chain)
+/* A structure of the application's chain, to be changed for one call. */
+static void *layer_sync_find(const void *chain, VkStructureType type)
 {
-	for (const VkBaseInStructure *s = chain; s; s = s->pNext)
-		if (s->sType == VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO)
-			return (VkTimelineSemaphoreSubmitInfo *)s; /* changed for one call */
-	return NULL;
+	const VkBaseInStructure *s;
+
+	for (s = chain; s && s->sType != type; s = s->pNext)
+		;
+	return (void *)s;
 }
 
 static void layer_wait_copy_free(struct layer_wait_copy *copy)
@@ -157,6 +162,7 @@ static void layer_wait_copy_free(struct layer_wait_copy *copy)
 	free(copy->semaphores);
 	free(copy->stages);
 	free(copy->values);
+	free(copy->devices);
 }
 
 /* Leaves out the waits that are over. False when out of memory; nothing is changed then. */
@@ -165,12 +171,14 @@ static bool layer_waits_drop(struct layer_device *dev, const struct layer_waits 
 {
 	const uint32_t old = *w->count;
 	const bool values = w->timeline && w->timeline->waitSemaphoreValueCount == old;
+	const bool devices = w->group && w->group->waitSemaphoreCount == old;
 	uint32_t n = 0;
 
 	copy->semaphores = calloc(old + 1, sizeof(*copy->semaphores));
 	copy->stages = calloc(old + 1, sizeof(*copy->stages));
 	copy->values = calloc(old + 1, sizeof(*copy->values));
-	if (!copy->semaphores || !copy->stages || !copy->values)
+	copy->devices = calloc(old + 1, sizeof(*copy->devices));
+	if (!copy->semaphores || !copy->stages || !copy->values || !copy->devices)
 		return false;
 	for (uint32_t i = 0; i < old; i++) {
 		if (layer_sync_take(dev, (*w->semaphores)[i]))
@@ -180,6 +188,8 @@ static bool layer_waits_drop(struct layer_device *dev, const struct layer_waits 
 			copy->stages[n] = (*w->stages)[i];
 		if (values)
 			copy->values[n] = w->timeline->pWaitSemaphoreValues[i];
+		if (devices)
+			copy->devices[n] = w->group->pWaitSemaphoreDeviceIndices[i];
 		n++;
 	}
 	*w->count = n;
@@ -189,6 +199,10 @@ static bool layer_waits_drop(struct layer_device *dev, const struct layer_waits 
 	if (values) {
 		w->timeline->waitSemaphoreValueCount = n;
 		w->timeline->pWaitSemaphoreValues = copy->values;
+	}
+	if (devices) {
+		w->group->waitSemaphoreCount = n;
+		w->group->pWaitSemaphoreDeviceIndices = copy->devices;
 	}
 	return true;
 }
@@ -222,6 +236,8 @@ static VkResult layer_batches_submit(struct layer_device *dev, const struct laye
 		b->waits_of(batches + done * b->size, &w);
 		if (w.timeline)
 			copies[done].timeline = *w.timeline;
+		if (w.group)
+			copies[done].group = *w.group;
 		if (!layer_waits_drop(dev, &w, &copies[done]))
 			r = VK_ERROR_OUT_OF_HOST_MEMORY;
 	}
@@ -231,6 +247,8 @@ static VkResult layer_batches_submit(struct layer_device *dev, const struct laye
 		b->waits_of(batches + done * b->size, &w);
 		if (w.timeline)
 			*w.timeline = copies[done].timeline;
+		if (w.group)
+			*w.group = copies[done].group;
 		layer_wait_copy_free(&copies[done]);
 	}
 	free(copies);
@@ -242,8 +260,11 @@ static void layer_submit_waits(void *batch, struct layer_waits *out)
 {
 	VkSubmitInfo *s = batch;
 
-	*out = (struct layer_waits){ &s->waitSemaphoreCount, &s->pWaitSemaphores,
-				     &s->pWaitDstStageMask, layer_timeline_of(s->pNext) };
+	*out = (struct layer_waits){
+		&s->waitSemaphoreCount, &s->pWaitSemaphores, &s->pWaitDstStageMask,
+		layer_sync_find(s->pNext, VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO),
+		layer_sync_find(s->pNext, VK_STRUCTURE_TYPE_DEVICE_GROUP_SUBMIT_INFO),
+	};
 }
 
 static VkResult layer_submit_pass(struct layer_device *dev, const struct layer_batches *b,
@@ -268,8 +289,10 @@ static void layer_bind_waits(void *batch, struct layer_waits *out)
 {
 	VkBindSparseInfo *s = batch;
 
-	*out = (struct layer_waits){ &s->waitSemaphoreCount, &s->pWaitSemaphores, NULL,
-				     layer_timeline_of(s->pNext) };
+	*out = (struct layer_waits){
+		&s->waitSemaphoreCount, &s->pWaitSemaphores, NULL,
+		layer_sync_find(s->pNext, VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO), NULL,
+	};
 }
 
 static VkResult layer_bind_pass(struct layer_device *dev, const struct layer_batches *b,
