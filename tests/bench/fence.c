@@ -73,7 +73,7 @@ static void __attribute__((noreturn)) worker(int sock)
 		exit(1);
 	gpu_device_set_vhu(&device, vhu);
 	fake_renderer_init(calls, passed, &device);
-	if (gpu_device_load_capset(&device) < 0)
+	if (gpu_device_load_capset(&device, &err) < 0)
 		exit(1);
 	r = vhu_run(vhu);
 	fake_renderer_finish();
