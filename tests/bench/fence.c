@@ -37,6 +37,7 @@
 
 static struct gpu_device device;
 static struct gpu_frontend fe;
+static double *us; /* what each took */
 static uint64_t *stamp; /* shared: when the callback was called last, in ns */
 
 static uint64_t now(void)
@@ -115,7 +116,7 @@ static double fence_once(uint64_t id)
 	return us;
 }
 
-static void run_worker(double *us, unsigned int count)
+static void run_worker(unsigned int count)
 {
 	const struct virtio_gpu_ctx_create create = {
 		.hdr = { .type = VIRTIO_GPU_CMD_CTX_CREATE, .ctx_id = CONTEXT },
@@ -162,7 +163,7 @@ static void __attribute__((noreturn)) writer(int kick, int call)
 	_exit(1);
 }
 
-static void run_eventfd(double *us, unsigned int count)
+static void run_eventfd(unsigned int count)
 {
 	const int kick = eventfd(0, EFD_CLOEXEC), call = eventfd(0, EFD_CLOEXEC);
 	const pid_t pid = fork();
@@ -191,7 +192,7 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void percentiles(double *us, unsigned int count, double out[2])
+static void percentiles(unsigned int count, double out[2])
 {
 	qsort(us, count, sizeof(*us), compare);
 	out[0] = us[count / 2];
@@ -201,17 +202,18 @@ static void percentiles(double *us, unsigned int count, double out[2])
 int main(int argc, char **argv)
 {
 	const unsigned int count = argc > 1 ? (unsigned int)strtoul(argv[1], NULL, 10) : 10000;
-	double *us = calloc(count + 1ul, sizeof(*us)), ours[2], bare[2];
+	double ours[2], bare[2];
 
+	us = calloc(count + 1ul, sizeof(*us));
 	if (argc > 2 || !count || count > MAX_COUNT || !us)
 		fail("usage: fence [COUNT]");
 	stamp = mmap(NULL, sizeof(*stamp), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (stamp == MAP_FAILED)
 		fail("no memory");
-	run_worker(us, count);
-	percentiles(us, count, ours);
-	run_eventfd(us, count);
-	percentiles(us, count, bare);
+	run_worker(count);
+	percentiles(count, ours);
+	run_eventfd(count);
+	percentiles(count, bare);
 	printf("worker %.1f %.1f\neventfd %.1f %.1f\nadded %.1f %.1f\n", ours[0], ours[1], bare[0],
 	       bare[1], ours[0] - bare[0], ours[1] - bare[1]);
 	free(us);
