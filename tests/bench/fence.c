@@ -104,16 +104,16 @@ static double fence_once(uint64_t id)
 	const struct virtio_gpu_ctrl_hdr *resp;
 	const void *at;
 	uint32_t len;
-	double us;
+	double took;
 
 	gpu_frontend_post(&fe, 0, &req, sizeof(req), sizeof(req.hdr));
-	us = wait_call(fe.call_fd);
+	took = wait_call(fe.call_fd);
 	if (gpu_frontend_wait(&fe, 10000, &at, &len) != 0)
 		fail("the call was for nothing");
 	resp = at;
 	if (resp->type != VIRTIO_GPU_RESP_OK_NODATA || resp->fence_id != id)
 		fail("another answer than a fence's");
-	return us;
+	return took;
 }
 
 static void run_worker(unsigned int count)
