@@ -22,7 +22,10 @@ teardown_file() {
 	LIMIT=120 host '
 		docker rm -f $(docker ps -aq) > /dev/null 2>&1 || true
 		pkill -x dockerd || true; until_true 30 eval "! pidof dockerd containerd"
-		umount /var/lib/docker /var/lib/containerd; rm -rf /tmp/image' || true
+		umount /var/lib/docker /var/lib/containerd; rm -rf /tmp/image
+		# What dockerd leaves drops what goes from one container on a bridge to another.
+		iptables -P FORWARD ACCEPT; iptables -F FORWARD
+		echo 0 | tee /proc/sys/net/bridge/bridge-nf-call-ip{,6}tables > /dev/null' || true
 }
 
 teardown() {
