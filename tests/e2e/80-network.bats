@@ -229,8 +229,8 @@ load network
 		server srv --network changes:ip=10.75.0.5
 		pid=$(podman inspect -f "{{.State.Pid}}" srv)
 		inside() { nsenter -t $pid -n ip "$@"; }
-		sees() { podman exec srv sh -c "/busybox ip -o address; /busybox ip route; /busybox ip neigh
-			cat /proc/net/route /sys/class/net/*/mtu" | grep -q "$1"; }
+		sees() { podman exec srv sh -c "/busybox ip -o address; /busybox ip route
+			cat /proc/net/arp /proc/net/route /sys/class/net/*/mtu" | grep "$1" > /dev/null; }
 		inside neigh add 10.75.0.9 lladdr 02:00:00:00:00:09 dev eth0 nud permanent
 		until_true 20 sees "10.75.0.9 .*02:00:00:00:00:09"
 		inside address add 10.75.0.6/24 dev eth0
