@@ -114,7 +114,9 @@ begin='
 	LIMIT=300 run host "$begin"'
 		pid_file=/tmp/execs/exec
 		sleepers() {
-			inside busybox sh -c "busybox pgrep -fx \"sleep 5000\" | busybox wc -l" < /dev/null
+			inside busybox sh -c "for f in /proc/[0-9]*/cmdline; do
+				busybox tr \"\\0\" \" \" < \$f; echo; done | busybox grep -c \"^sleep 5000\" || true" \
+				2> /dev/null < /dev/null
 		}
 		nobody_sleeps() {
 			[ "$(sleepers)" = 0 ]
@@ -127,7 +129,7 @@ begin='
 		done
 		until_true 20 nobody_sleeps
 		rm $pid_file
-		krun-gpu exec --pid-file $pid_file execs sleep 5000 < /dev/null > /dev/null 2>&1 &
+		(krun-gpu exec --pid-file $pid_file execs sleep 5000 < /dev/null > /dev/null 2>&1 &)
 		until_true 20 test -s $pid_file
 		sleepers
 		kill -KILL $(cat $pid_file)
