@@ -27,7 +27,7 @@ load helpers
 		until_true 20 sh -c "podman logs inits | grep -q ready"
 		podman exec inits sh -c "tr \"\\0\" \" \" < /proc/1/cmdline" | grep -o "^/run/podman-init"
 		sleep 1
-		podman exec inits sh -c "cat /proc/[0-9]*/stat | grep -c \") Z \"" || true
+		podman exec inits sh -c "cat /proc/[0-9]*/stat 2> /dev/null | grep -c \") Z \"" || true
 		podman stop -t 30 inits > /dev/null
 		podman logs inits | tail -n 1
 		podman inspect -f "{{.State.ExitCode}}" inits
