@@ -26,7 +26,12 @@ struct sandbox_rule {
 	bool self;
 };
 
-/* A rule for calls whose argument @n, an int, is @v. */
+/* A rule for every call of that name. */
+#define SANDBOX_ALLOW(name, reason) { .syscall = (name), .why = (reason) }
+/* For calls whose argument @n has none of the bits @bits. */
+#define SANDBOX_WITHOUT(name, n, bits, reason) \
+	{ .syscall = (name), .why = (reason), .arg = (n), .arg_mask = (bits), .arg_value = 0 }
+/* For calls whose argument @n, an int, is @v. */
 #define SANDBOX_ARG(name, n, v, reason) \
 	{ .syscall = (name), .why = (reason), .arg = (n), .arg_mask = 0xffffffff, .arg_value = (v) }
 /*
