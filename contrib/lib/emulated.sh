@@ -21,3 +21,9 @@ emulated_up() {
 		"$rig/up" --name "$name" "${trees[@]}" "$@"
 	fi
 }
+
+# emulated_lives NAME - whether each of its processors still runs what it is given.
+emulated_lives() {
+	timeout 120 "$rig/run" --name "$1" --timeout 30 -- bash -c '
+		for ((i = 0; i < $(nproc); i++)); do taskset -c $i true || exit 1; done' < /dev/null
+}

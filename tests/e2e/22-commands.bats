@@ -4,8 +4,7 @@
 # What engines read of the commands, and which processes they reach.
 load helpers
 
-teardown() {
-	[ -n "${BATS_TEST_COMPLETED-}" ] || printf 'status %s, output:\n%s\n' "${status-}" "${output-}"
+after_each() {
 	LIMIT=120 host 'krun-gpu delete --force commands; rm -rf /tmp/commands' || true
 }
 

@@ -8,8 +8,7 @@ load helpers
 # more_rights - a filter for edit: capabilities that `krun-gpu spec` does not give
 more_rights='.process.capabilities |= map_values(. + ["CAP_SYS_ADMIN", "CAP_CHOWN", "CAP_DAC_OVERRIDE"])'
 
-teardown() {
-	[ -n "${BATS_TEST_COMPLETED-}" ] || printf 'status %s, output:\n%s\n' "${status-}" "${output-}"
+after_each() {
 	LIMIT=120 host 'for id in $(krun-gpu list -q); do krun-gpu delete --force $id; done
 		rm -rf /tmp/conf; podman rm -f -t 0 -a > /dev/null 2>&1' || true
 }

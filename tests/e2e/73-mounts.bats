@@ -5,8 +5,7 @@
 # them, and what the host mounts later.
 load helpers
 
-teardown() {
-	[ -n "${BATS_TEST_COMPLETED-}" ] || printf 'status %s, output:\n%s\n' "${status-}" "${output-}"
+after_each() {
 	LIMIT=120 host 'for id in $(krun-gpu list -q); do krun-gpu delete --force $id; done
 		for dir in /tmp/mounts/vol/{sub,late} /tmp/mounts/vol; do
 			umount $dir 2> /dev/null || true

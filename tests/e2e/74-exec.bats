@@ -9,8 +9,7 @@ load helpers
 
 mib=${E2E_STREAM_MIB:-8}
 
-teardown() {
-	[ -n "${BATS_TEST_COMPLETED-}" ] || printf 'status %s, output:\n%s\n' "${status-}" "${output-}"
+after_each() {
 	LIMIT=120 host 'krun-gpu delete --force execs; rm -rf /tmp/execs' || true
 }
 

@@ -19,8 +19,7 @@ prepare='
 	}
 '
 
-teardown() {
-	[ -n "${BATS_TEST_COMPLETED-}" ] || printf 'status %s, output:\n%s\n' "${status-}" "${output-}"
+after_each() {
 	LIMIT=120 host "$prepare"'as_user <<< "podman rm -f -t 0 -a || true" > /dev/null 2>&1' || true
 }
 

@@ -47,8 +47,7 @@ both() {
 	done
 }
 
-teardown() {
-	[ -n "${BATS_TEST_COMPLETED-}" ] || printf 'status %s, output:\n%s\n' "${status-}" "${output-}"
+after_each() {
 	LIMIT=120 host "RT=crun; $prepare"'as_user <<< "podman rm -f -t 0 -a || true
 		podman network rm -f mine || true" > /dev/null 2>&1' || true
 }

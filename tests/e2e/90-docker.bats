@@ -28,11 +28,8 @@ teardown_file() {
 		echo 0 | tee /proc/sys/net/bridge/bridge-nf-call-ip{,6}tables > /dev/null' || true
 }
 
-teardown() {
-	[ -n "${BATS_TEST_COMPLETED-}" ] || {
-		printf 'status %s, output:\n%s\n' "${status-}" "${output-}"
-		LIMIT=60 host 'tail -n 20 /tmp/dockerd.log' || true
-	}
+after_each() {
+	[ -n "${BATS_TEST_COMPLETED-}" ] || LIMIT=60 host 'tail -n 20 /tmp/dockerd.log' || true
 	LIMIT=60 host 'docker rm -f $(docker ps -aq); docker network rm web' > /dev/null 2>&1 || true
 }
 

@@ -4,6 +4,8 @@
 # shellcheck shell=bash
 
 bats_require_minimum_version 1.5.0
+. "$(dirname "${BASH_SOURCE[0]}")/../../contrib/lib/common.sh"
+. "$contrib_dir/lib/emulated.sh"
 
 # QEMU's emulated SVM now and then saves the host's instruction pointer as the guest's (tests/rig/
 # README.md): that guest hangs, resets or faults. A test that fails is tried twice more, on a cleaned
@@ -19,7 +21,7 @@ host() {
 	if [ -n "${E2E_LOCAL-}" ]; then
 		timeout "${LIMIT:-240}" bash -euo pipefail -c "$script" host "$@" 3>&-
 	else
-		"$E2E_RIG/run" --timeout "${LIMIT:-240}" -- \
+		"$rig/run" --timeout "${LIMIT:-240}" -- \
 			bash -euo pipefail -c "$script" host "$@" 3>&-
 	fi
 }
@@ -28,11 +30,11 @@ host() {
 # the tests that follow.
 revive_host() {
 	[ -z "${E2E_LOCAL-}" ] || return 0
-	! timeout 120 "$E2E_RIG/run" --timeout 60 -- bash -c '
-		for ((i = 0; i < $(nproc); i++)); do taskset -c $i true || exit 1; done' || return 0
-	echo "a processor of the emulated host has stopped: booting another host"
-	"$E2E_RIG/down" --name "$KRUN_GPU_RIG"
-	bash "$E2E_BOOT" 3>&-
+	! emulated_lives "$KRUN_GPU_RIG" || return 0
+	echo "a processor of the emulated host has stopped: booting another host" | tee -a "$E2E_TRIES"
+	"$rig/down" --name "$KRUN_GPU_RIG"
+	bash "$E2E_BOOT" 3>&- > "$E2E_BOOT.log" 2>&1 || cat "$E2E_BOOT.log"
+	! declare -F setup_file > /dev/null || setup_file
 }
 
 # one_sentence - $output is one line that says what is wrong, not a crash, and not empty.
@@ -41,10 +43,27 @@ one_sentence() {
 		[[ $output == krun-gpu:* ]]
 }
 
-# Bats shows the output of a test that failed; this is what it was about.
-teardown() {
-	[ -z "${BATS_TEST_COMPLETED-}" ] || return 0
+# failed_try - what a try that failed was about, for bats, which shows the last one's alone, and for the
+# end of tests/e2e/run, which tells of the others too.
+failed_try() {
 	printf 'status %s, output:\n%s\n' "${status-}" "${output-}"
-	LIMIT=120 host 'clean_host' || true
-	revive_host
+	{
+		printf '%s: try %s failed after %s s, status %s, output:\n' "$BATS_TEST_DESCRIPTION" \
+			"${BATS_TEST_TRY_NUMBER-}" "$SECONDS" "${status-}"
+		tail -n 30 <<< "${output-}" | cut -c 1-500
+	} >> "$E2E_TRIES"
+}
+
+# after_each - what every test of a file leaves, passed or not; a file that has such defines its own.
+after_each() {
+	:
+}
+
+teardown() {
+	if [ -z "${BATS_TEST_COMPLETED-}" ]; then
+		failed_try
+		revive_host
+		LIMIT=120 host 'clean_host' || true
+	fi
+	after_each
 }

@@ -100,6 +100,18 @@ vm_share_folder() {
 	vm_args+=(-virtfs "local,mount_tag=$1,path=$2,security_model=none,multidevs=remap${3-}")
 }
 
+# vm_alone COMMAND... - becomes the command, with none of the caller's fds but the first three: whoever
+# waits for the other end of one must not wait for what stays.
+vm_alone() {
+	local fd
+
+	for fd in /proc/"$BASHPID"/fd/*; do
+		fd=${fd##*/}
+		[ "$fd" -le 2 ] || eval "exec $fd>&-"
+	done
+	exec "$@"
+}
+
 # vm_qemu PORT ROOT BOOT - starts QEMU in the background, out of the root.
 vm_qemu() {
 	local port=$1 i binds line vm_args=() accel=tcg,thread=multi
@@ -124,7 +136,7 @@ vm_qemu() {
 		accel=tcg,thread=single
 		vm_args+=(-icount "shift=0,sleep=off")
 	fi
-	setsid "$rig_dir/chroot" "${binds[@]}" -- qemu-system-x86_64 \
+	vm_alone setsid "$rig_dir/chroot" "${binds[@]}" -- qemu-system-x86_64 \
 		-name "krun-gpu-rig-$vm_name" -pidfile /rig/vm/pid \
 		-nodefaults -no-user-config -no-reboot -display none -M q35 \
 		-accel "$accel" -cpu max,la57=off -smp "$vm_cpus" -m "${vm_mem}G" \
@@ -132,7 +144,7 @@ vm_qemu() {
 		-serial file:/rig/vm/console.log -device virtio-rng-pci \
 		-netdev "user,id=net,hostfwd=tcp:127.0.0.1:$port-:22" \
 		-device virtio-net-pci,netdev=net,romfile= \
-		"${vm_args[@]}" < /dev/null > "$vm_dir/qemu.log" 2>&1 9>&- &
+		"${vm_args[@]}" < /dev/null > "$vm_dir/qemu.log" 2>&1 &
 }
 
 # vm_free_port - a port of 127.0.0.1 that nothing listens on now.
@@ -167,8 +179,8 @@ vm_wait() {
 	done
 	# shared by all runs: each is a channel in it, and saves itself the handshake
 	vm_connect
-	"${vm_ssh[@]}" -o ControlMaster=yes -o ControlPersist=yes -f -N 127.0.0.1 \
-		< /dev/null >> "$vm_dir/qemu.log" 2>&1 9>&-
+	(vm_alone "${vm_ssh[@]}" -o ControlMaster=yes -o ControlPersist=yes -f -N 127.0.0.1) \
+		< /dev/null >> "$vm_dir/qemu.log" 2>&1
 }
 
 # vm_complain - what its QEMU and its console have to say about why it failed.
