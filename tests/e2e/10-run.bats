@@ -72,7 +72,7 @@ load helpers
 	run host '
 		kp run --name keeps --network none demo sh -c "echo kept > /root/file"
 		podman diff keeps
-		podman export keeps | tar -xO root/file
+		podman cp keeps:/root/file - | tar -xO
 		podman rm keeps > /dev/null
 		kprun demo cat /root/file 2>/dev/null || echo gone'
 	[ "$status" -eq 0 ]

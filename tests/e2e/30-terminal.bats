@@ -18,11 +18,11 @@ load helpers
 
 @test "end of input at the terminal ends the process, and nothing stays" {
 	run host '
-		until_true 20 nothing_of_ours
+		all_gone 20
 		"$e2e"/pty expect="# " type="echo st\"\"art; exec cat" expect=start \
 			type=typed expect=typed expect=typed key=4 -- \
 			podman --runtime krun-gpu run --rm --network none -it demo bash --norc
-		until_true 20 nothing_of_ours'
+		all_gone 20'
 	[ "$status" -eq 0 ]
 }
 

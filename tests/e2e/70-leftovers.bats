@@ -13,7 +13,7 @@ setup_file() {
 @test "20 containers one after the other leave nothing" {
 	LIMIT=600 run host '
 		kprun demo true
-		until_true 60 nothing_of_ours
+		all_gone 60
 		snapshot | sort > /root/before
 		for i in {1..20}; do
 			kprun demo sh -c "exit $i" && exit 1

@@ -76,7 +76,7 @@ load helpers
 		ps -C krun-gpu-pause -o comm= | sort -u; ps -C krun-gpu-vmm -o comm= | wc -l
 		podman pod inspect -f "{{.State}}" kube
 		podman --runtime krun-gpu kube down /tmp/pod.yaml > /dev/null 2>&1
-		until_true 20 nothing_of_ours && echo gone
+		all_gone 20 && echo gone
 		rm /tmp/pod.yaml'
 	[ "$status" -eq 0 ]
 	[ "${lines[*]}" = "kube kernel of its own 134217728 krun-gpu-pause 1 Running gone" ]

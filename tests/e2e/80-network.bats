@@ -147,8 +147,10 @@ load network
 			-o no_default_route=1 side > /dev/null
 		$net serve 7001 > /dev/null 2>&1 &
 		until_true 20 $net half 127.0.0.1 7001 > /dev/null
-		for second in two:ip=10.72.0.5,ip6=fd00:72::5 side:ip=10.77.0.5,ip6=fd00:77::5; do
-			server srv --network one:ip=10.71.0.5,ip6=fd00:71::5 --network $second
+		for second in two:interface_name=eth1,ip=10.72.0.5,ip6=fd00:72::5 \
+			side:interface_name=eth1,ip=10.77.0.5,ip6=fd00:77::5; do
+			server srv --network one:interface_name=eth0,ip=10.71.0.5,ip6=fd00:71::5 \
+				--network $second
 			podman exec srv sh -c "$show_defaults"
 			net2=$(grep -o "10.7[27].0.5" <<< $second)
 			for address in 10.71.0.5 fd00:71::5 $net2 ${second##*=}; do

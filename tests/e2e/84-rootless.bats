@@ -4,27 +4,12 @@
 # A user without root, in the group kvm.
 load helpers
 
-# as_user < SCRIPT - a script of the user's, with prelude.sh before it. Its home is no overlay, so that
-# podman's storage can be one.
-prepare='
-	id -u walter > /dev/null 2>&1 || useradd -m -s /bin/bash -G kvm walter
-	sub=$(grep ^walter: /etc/subuid | cut -d : -f 2); uid=$(id -u walter)
-	mountpoint -q /home/walter || mount -t tmpfs -o uid=walter,gid=walter,mode=700 walter /home/walter
-	install -d -o walter -g walter -m 700 /run/user/$uid
-	as_user() {
-		cat > /tmp/user.sh
-		setpriv --reuid walter --regid walter --init-groups env -i HOME=/home/walter USER=walter \
-			PATH="$PATH" STORAGE_DRIVER=vfs XDG_RUNTIME_DIR=/run/user/$uid e2e="$e2e" \
-			bash -euo pipefail -c "cd; . $e2e/prelude.sh; . /tmp/user.sh"
-	}
-'
-
 after_each() {
-	LIMIT=120 host "$prepare"'as_user <<< "podman rm -f -t 0 -a || true" > /dev/null 2>&1' || true
+	LIMIT=120 host 'as_user <<< "podman rm -f -t 0 -a || true" > /dev/null 2>&1' || true
 }
 
 @test "podman: owners of files follow the user's mappings; exec, stop, the end" {
-	run host "$prepare"'
+	run host '
 		as_user <<- \END
 			rm -rf b vol; new_bundle b true; mkdir vol; echo x > vol/f
 			for a in stat chown touch; do ln -sf busybox b/rootfs/bin/$a; done
@@ -39,15 +24,16 @@ after_each() {
 			podman wait less
 			podman rm less > /dev/null
 		END
+		sub=$(grep ^walter: /etc/subuid | cut -d : -f 2)
 		[ "$(stat -c %u:%g /home/walter/vol/g)" = $((sub + 4)):$((sub + 5)) ] && echo mapped
-		ls /run/user/$uid/krun-gpu
+		ls /run/user/$(id -u walter)/krun-gpu
 		ps -u walter -o comm= | grep krun-gpu || true'
 	[ "$status" -eq 0 ]
 	[ "${lines[*]}" = "0 0:0 9 kernel 137 mapped" ]
 }
 
 @test "without an engine: spec --rootless, run, and who may not use KVM" {
-	run host "$prepare"'
+	run host '
 		as_user <<- \END
 			rm -rf c; mkdir c; cd c; new_bundle . true; rm config.json
 			krun-gpu spec --rootless

@@ -5,21 +5,10 @@
 # krun-gpu. The forwarders of published ports connect from inside the container's namespace.
 load helpers
 
-# as_user < SCRIPT - a script of the user's, with prelude.sh before it. Its home is no overlay, so that
-# podman's storage can be one.
 prepare='
-	id -u walter > /dev/null 2>&1 || useradd -m -s /bin/bash -G kvm walter
-	uid=$(id -u walter)
-	mountpoint -q /home/walter || mount -t tmpfs -o uid=walter,gid=walter,mode=700 walter /home/walter
-	install -d -o walter -g walter -m 700 /run/user/$uid
-	as_user() {
-		cat > /tmp/user.sh
-		setpriv --reuid walter --regid walter --init-groups env -i HOME=/home/walter USER=walter \
-			STORAGE_DRIVER=vfs PATH="$PATH" XDG_RUNTIME_DIR=/run/user/$uid e2e="$e2e" net="$e2e/net" RT="$RT" \
-			bash -euo pipefail -c "cd; . $e2e/prelude.sh; . /tmp/user.sh"
-	}
 	# The server in a container without an image.
 	cat > /tmp/user-server.sh <<- "END"
+		net=$e2e/net
 		server() {
 			rm -rf b; new_bundle b true
 			podman --runtime $RT run -d --name less "$@" -v $net:/net:ro \
@@ -48,7 +37,7 @@ both() {
 }
 
 after_each() {
-	LIMIT=120 host "RT=crun; $prepare"'as_user <<< "podman rm -f -t 0 -a || true
+	LIMIT=120 host 'as_user <<< "podman rm -f -t 0 -a || true
 		podman network rm -f mine || true" > /dev/null 2>&1' || true
 }
 

@@ -65,7 +65,7 @@ after_each() {
 		docker start life > /dev/null; until_true 30 eval "docker logs life | grep -c begun | grep -q 2"
 		docker kill life > /dev/null; docker wait life
 		docker rm life > /dev/null
-		until_true 20 nothing_of_ours && echo gone'
+		all_gone 20 && echo gone'
 	[ "$status" -eq 0 ]
 	[ "${lines[*]}" = "executed 5 code 9 terminal 1 paused again 3 137 gone" ]
 }

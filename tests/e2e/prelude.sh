@@ -59,6 +59,22 @@ with_gpu() {
 		minor: $minor, fileMode: 438, uid: 0, gid: 0}]' --argjson minor "$minor"
 }
 
+# as_user < SCRIPT - a script of walter's, a user without root in the group kvm, with this file before it;
+# RT is passed on. Its home is no overlay, so that podman's storage can be one.
+as_user() {
+	local uid
+
+	id -u walter > /dev/null 2>&1 || useradd -m -s /bin/bash -G kvm walter
+	uid=$(id -u walter)
+	mountpoint -q /home/walter ||
+		mount -t tmpfs -o uid=walter,gid=walter,mode=700 walter /home/walter
+	install -d -o walter -g walter -m 700 "/run/user/$uid"
+	cat > /tmp/user.sh
+	setpriv --reuid walter --regid walter --init-groups env -i HOME=/home/walter USER=walter \
+		PATH="$PATH" STORAGE_DRIVER=vfs XDG_RUNTIME_DIR="/run/user/$uid" e2e="$e2e" \
+		RT="${RT-}" bash -euo pipefail -c "cd; . $e2e/prelude.sh; . /tmp/user.sh"
+}
+
 # without_forwarding - until the script ends: a network namespace begins with the forwarding that the
 # host has, which podman turns on at the first bridge network.
 without_forwarding() {
@@ -78,6 +94,11 @@ ours() {
 
 nothing_of_ours() {
 	[ -z "$(ours)" ] && ! pgrep -x podman > /dev/null
+}
+
+# all_gone SECONDS - nothing of ours is left within that time; else says what is.
+all_gone() {
+	until_true "$1" nothing_of_ours || { ours; pgrep -ax podman; return 1; }
 }
 
 # snapshot - everything that a container could leave behind, sorted.
@@ -119,4 +140,8 @@ clean_host() {
 		krun-gpu delete --force "$id" || true
 	done
 	rm -rf /root/kill-* /root/b[0-9]*
+	# All that runs in an emulated host is the tests'.
+	if [ -d /run/rig ] && ! all_gone 10; then
+		ours | awk '{ print $1 }' | xargs -r kill -KILL
+	fi
 }
