@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -14,6 +15,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "guest-agent/agent_control.h"
+#include "guest-agent/agent_file.h"
 #include "guest-agent/agent_lookup.h"
 #include "guest-agent/agent_sockets.h"
 
@@ -67,6 +69,17 @@ static int names_listen(struct names *n, uint32_t address)
 	return 0;
 }
 
+/* What answers the name server's own questions comes to the guest's addresses, and not to the guest. */
+static void names_leave_ports(struct names *n)
+{
+	cleanup_error struct error *err = NULL;
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u-%u", AGENT_DNS_OWN_FIRST, AGENT_DNS_OWN_LAST);
+	if (file_write(AT_FDCWD, "/proc/sys/net/ipv4/ip_local_reserved_ports", text, &err) < 0)
+		control_send_log(n->control, LOG_LEVEL_WARNING, error_msg(err));
+}
+
 int names_serve(struct names *n, uint32_t address, struct error **err)
 {
 	char text[INET_ADDRSTRLEN], why[128];
@@ -80,6 +93,7 @@ int names_serve(struct names *n, uint32_t address, struct error **err)
 	inet_ntop(AF_INET, &(struct in_addr){ htonl(address) }, text, sizeof(text));
 	if (r < 0)
 		return error_set(err, -r, "answer questions about names at %s", text);
+	names_leave_ports(n);
 	r = names_listen(n, address);
 	if (r == 0)
 		return 0;

@@ -59,6 +59,12 @@ enum { AGENT_STREAM_STDIN, AGENT_STREAM_STDOUT, AGENT_STREAM_STDERR, AGENT_STREA
 /* The longest question about names, and the longest answer; the port that they are asked at. */
 #define AGENT_DNS_MAX 4096
 #define AGENT_DNS_PORT 53
+/*
+ * Ports that the name server's own connections to others begin at, and the guest's do not. They can be told
+ * by a mask, and are none of those that Linux chooses from unless it is told to.
+ */
+#define AGENT_DNS_OWN_FIRST 8192u
+#define AGENT_DNS_OWN_LAST 16383u
 
 /* virtio-fs tag of the export, and what lies in its root. */
 #define AGENT_FS_TAG "krun-gpu"

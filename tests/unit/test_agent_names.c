@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -348,6 +350,26 @@ static void another_server_listens_to_the_same_port_by_tcp(void **state)
 	expect_silence(h->control);
 }
 
+/* Even where the container's range of ports has nothing else but one. */
+static void the_servers_own_ports_are_left_alone(void **state)
+{
+	struct harness *h = *state;
+	struct sockaddr_in own = { 0 };
+	socklen_t size = sizeof(own);
+	cleanup_close int fd = -1;
+	char command[128];
+
+	NEED(h);
+	create(h);
+	snprintf(command, sizeof(command), "echo %u %u > /proc/sys/net/ipv4/ip_local_port_range",
+		 AGENT_DNS_OWN_FIRST, AGENT_DNS_OWN_LAST + 1);
+	assert_int_equal(system(command), 0);
+	fd = client();
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &size), 0);
+	assert_int_equal(system("echo 32768 60999 > /proc/sys/net/ipv4/ip_local_port_range"), 0);
+	assert_int_equal(ntohs(own.sin_port), AGENT_DNS_OWN_LAST + 1);
+}
+
 static void without_a_server_nobody_listens(void **state)
 {
 	struct harness *h = *state;
@@ -388,6 +410,7 @@ int main(void)
 		TEST(a_connection_that_the_host_refuses_ends),
 		TEST(who_comes_when_there_are_many_waits),
 		TEST(another_server_listens_to_the_same_port_by_tcp),
+		TEST(the_servers_own_ports_are_left_alone),
 		TEST(without_a_server_nobody_listens),
 		TEST(an_address_that_cannot_be_had_is_refused),
 	};
