@@ -376,7 +376,8 @@ void container_init(struct container *c, struct agent_loop *loop, struct control
 				 .mount_ns = -1, .proc = -1, .net.spares = { .netns = -1, .own = -1 },
 				 .sockets = { .loop = loop, .control = control },
 				 .local = { .loop = loop, .control = control },
-				 .names = { .loop = loop, .control = control, .source.fd = -1 },
+				 .names = { .loop = loop, .control = control, .sockets = &c->sockets,
+					    .source.fd = -1, .steering = -1 },
 				 .oom = { .loop = loop, .control = control, .source.fd = -1 } };
 }
 

@@ -3,6 +3,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -11,7 +13,11 @@
 #include "base/agent_proto.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "guest-agent/agent_control.h"
+#include "guest-agent/agent_file.h"
+#include "guest-agent/agent_lookup.h"
+#include "guest-agent/agent_sockets.h"
 
 /* One for each event: others of the agent's tasks are not kept waiting by who asks a lot. */
 static void names_ready(void *data, uint32_t events)
@@ -31,12 +37,12 @@ static void names_ready(void *data, uint32_t events)
 	control_send_dns(n->control, client->cookie, question, (size_t)len);
 }
 
-static int names_bind(uint32_t address)
+static int names_bind(int type, uint32_t address, uint16_t port)
 {
-	const struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(AGENT_DNS_PORT),
+	const struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port),
 					.sin_addr.s_addr = htonl(address) };
 	const int one = 1;
-	cleanup_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	cleanup_close int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
 	    bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0)
@@ -44,21 +50,57 @@ static int names_bind(uint32_t address)
 	return steal_fd(&fd);
 }
 
+/*
+ * A listener at the port itself would keep others from listening to it at every address. Its connections
+ * may still be there when one of those begins: SO_REUSEADDR, which such servers set, is for both.
+ */
+static int names_listen(struct names *n, uint32_t address)
+{
+	cleanup_close int fd = names_bind(SOCK_STREAM, address, 0);
+
+	if (fd < 0)
+		return fd;
+	if (listen(fd, 128) < 0)
+		return -errno;
+	n->steering = lookup_steer(fd, htonl(address), AGENT_DNS_PORT);
+	if (n->steering < 0)
+		return n->steering;
+	sockets_add(n->sockets, steal_fd(&fd), AGENT_SOCKET_NAMES);
+	return 0;
+}
+
+/* What answers the name server's own questions comes to the guest's addresses, and not to the guest. */
+static void names_leave_ports(struct names *n)
+{
+	cleanup_error struct error *err = NULL;
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u-%u", AGENT_DNS_OWN_FIRST, AGENT_DNS_OWN_LAST);
+	if (file_write(AT_FDCWD, "/proc/sys/net/ipv4/ip_local_reserved_ports", text, &err) < 0)
+		control_send_log(n->control, LOG_LEVEL_WARNING, error_msg(err));
+}
+
 int names_serve(struct names *n, uint32_t address, struct error **err)
 {
-	char text[INET_ADDRSTRLEN];
+	char text[INET_ADDRSTRLEN], why[128];
 	int r;
 
 	if (!address)
 		return 0;
-	n->source = (struct loop_source){ .fd = names_bind(address), .ready = names_ready,
-					  .data = n };
+	n->source = (struct loop_source){ .fd = names_bind(SOCK_DGRAM, address, AGENT_DNS_PORT),
+					  .ready = names_ready, .data = n };
 	r = n->source.fd < 0 ? n->source.fd : loop_watch(n->loop, &n->source, EPOLLIN);
+	inet_ntop(AF_INET, &(struct in_addr){ htonl(address) }, text, sizeof(text));
+	if (r < 0)
+		return error_set(err, -r, "answer questions about names at %s", text);
+	names_leave_ports(n);
+	r = names_listen(n, address);
 	if (r == 0)
 		return 0;
-	return error_set(err, -r, "answer questions about names at %s",
-			 inet_ntop(AF_INET, &(struct in_addr){ htonl(address) }, text,
-				   sizeof(text)));
+	snprintf(why, sizeof(why), "questions about names at %s are answered by UDP alone: %s", text,
+		 strerror(-r));
+	control_send_log(n->control, LOG_LEVEL_INFO, why);
+	return 0;
 }
 
 void names_answer(struct names *n, uint32_t cookie, const void *answer, size_t len)

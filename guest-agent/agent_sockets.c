@@ -28,7 +28,7 @@
 
 struct socket_listener {
 	struct sockets *owner;
-	uint32_t number; /* the host's, of the mount's source */
+	uint32_t number; /* the host's, as AGENT_CONNECT has it */
 	struct loop_source source;
 };
 
@@ -136,13 +136,22 @@ static int listener_open(const struct agent_container *c, const struct agent_mou
 	return steal_fd(&fd);
 }
 
+void sockets_add(struct sockets *s, int fd, uint32_t number)
+{
+	struct socket_listener *l = &s->listeners[s->num_listeners++];
+
+	*l = (struct socket_listener){ .owner = s, .number = number,
+				       .source = { .fd = fd, .ready = listener_ready, .data = l } };
+	sockets_watch(s);
+}
+
 int sockets_listen(struct sockets *s, const struct agent_container *c, struct error **err)
 {
+	/* One more for who adds another. */
 	s->listeners = calloc(c->num_mounts + 1, sizeof(*s->listeners));
 	if (!s->listeners)
 		return error_set(err, ENOMEM, "sockets");
 	for (size_t i = 0; i < c->num_mounts; i++) {
-		struct socket_listener *l = &s->listeners[s->num_listeners];
 		int fd;
 
 		if (c->mounts[i].kind != AGENT_MOUNT_SOCKET)
@@ -152,11 +161,7 @@ int sockets_listen(struct sockets *s, const struct agent_container *c, struct er
 		fd = listener_open(c, &c->mounts[i], err);
 		if (fd < 0)
 			return -1;
-		*l = (struct socket_listener){ .owner = s,
-					       .number = (uint32_t)atoi(c->mounts[i].source) };
-		l->source = (struct loop_source){ .fd = fd, .ready = listener_ready, .data = l };
-		s->num_listeners++;
+		sockets_add(s, fd, (uint32_t)atoi(c->mounts[i].source));
 	}
-	sockets_watch(s);
 	return 0;
 }

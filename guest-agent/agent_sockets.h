@@ -17,7 +17,7 @@ struct socket_listener;
 struct socket_conn;
 
 /**
- * struct sockets - stand-ins for unix sockets of the host's
+ * struct sockets - stand-ins for unix sockets of the host's, and for its name server
  *
  * For each process that connects, the host is asked for a connection to the real socket; then bytes
  * go both ways, each direction with an end of its own.
@@ -34,6 +34,13 @@ struct sockets {
 
 /** sockets_listen() - make the stand-ins of the container's socket mounts; before it is cloned */
 int sockets_listen(struct sockets *s, const struct agent_container *c, struct error **err);
+
+/**
+ * sockets_add() - one more stand-in, after sockets_listen(), once
+ * @fd:     listens, and does not block; taken over
+ * @number: as AGENT_CONNECT has it
+ */
+void sockets_add(struct sockets *s, int fd, uint32_t number);
 
 /** sockets_connected() - the host's answer; of a connection that is not there, it is void */
 void sockets_connected(struct sockets *s, uint32_t connection, uint32_t code, uint32_t port);

@@ -4,7 +4,8 @@
  *
  * Theory of operation: datagrams are passed on as they are, in both directions, and nobody here looks
  * into them. A connected socket takes answers from its server alone; that each question has its own
- * keeps apart what belongs to which. Nothing here waits: who asked asks again.
+ * keeps apart what belongs to which. Nothing here waits: who asked asks again. A connection by TCP is made
+ * here, and the VMM's when it is made: bytes do not pass this process, and it keeps none.
  */
 #include "net_dns.h"
 
@@ -21,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/vmm_proto.h"
 #include "base/wire.h"
+#include "net_local.h"
 
 #define PROBE_MS 50
 /* Of a DNS message without a question. */
@@ -106,6 +108,32 @@ static struct net_dns_question *find_place(struct net_dns *d)
 	return oldest;
 }
 
+static int tell_connected(int vmm, uint32_t slot, int code, int fd)
+{
+	cleanup_wire struct wire_writer w = { 0 };
+
+	wire_put_u32(&w, slot);
+	wire_put_u32(&w, (uint32_t)code);
+	return w.failed ? -ENOMEM :
+	       msg_send(vmm, VMM_NET_DNS_CONNECTED, w.data, w.len, &fd, code ? 0 : 1);
+}
+
+/* The VMM always reads. One that takes no connection, for those it has not read are too many, is told. */
+static int connect_by_tcp(struct net_dns *d, const struct msg *msg, int vmm)
+{
+	struct wire_reader r = WIRE_READER(msg->payload, msg->len);
+	const uint32_t slot = wire_get_u32(&r);
+	cleanup_close int fd = -ECONNREFUSED;
+	int e;
+
+	if (!wire_done(&r))
+		return -EPROTO;
+	if (net_dns_asks(d))
+		fd = net_local_connect((const struct sockaddr *)&d->server, 0);
+	e = fd < 0 ? fd : tell_connected(vmm, slot, 0, fd);
+	return e < 0 ? tell_connected(vmm, slot, -e, -1) : 0;
+}
+
 static int ask(struct net_dns *d, const struct msg *msg)
 {
 	struct wire_reader r = WIRE_READER(msg->payload, msg->len);
@@ -114,7 +142,7 @@ static int ask(struct net_dns *d, const struct msg *msg)
 	size_t len;
 	const char *question = wire_get_bytes(&r, &len);
 
-	if (msg->type != VMM_NET_DNS || !question || !wire_done(&r) || !len || len > AGENT_DNS_MAX)
+	if (!question || !wire_done(&r) || !len || len > AGENT_DNS_MAX)
 		return -EPROTO;
 	if (!net_dns_asks(d))
 		return 0;
@@ -123,6 +151,18 @@ static int ask(struct net_dns *d, const struct msg *msg)
 	*q = (struct net_dns_question){ .fd = send_to(&d->server, question, len), .cookie = cookie,
 					.deadline = now_ms() + NET_DNS_PATIENCE_MS };
 	return 0;
+}
+
+static int obey(struct net_dns *d, const struct msg *msg, int vmm)
+{
+	switch (msg->type) {
+	case VMM_NET_DNS:
+		return ask(d, msg);
+	case VMM_NET_DNS_CONNECT:
+		return connect_by_tcp(d, msg, vmm);
+	default:
+		return -EPROTO;
+	}
 }
 
 /* Nothing is kept for a message that is too long. */
@@ -149,7 +189,7 @@ int net_dns_receive(struct net_dns *d, int vmm)
 		r = next_message(&d->in, &msg);
 		if (r <= 0)
 			return r;
-		r = ask(d, &msg);
+		r = obey(d, &msg, vmm);
 		if (r < 0)
 			return r;
 	}

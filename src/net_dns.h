@@ -5,7 +5,7 @@
 /*
  * A container engine may answer questions about names at an address of the loopback interface's, in the
  * container's network namespace on the host. The guest's questions are asked there in its stead: at
- * that one address and port, by UDP.
+ * that one address and port, by UDP. By TCP, the VMM is given connections to it.
  */
 
 #include <netinet/in.h>
@@ -53,7 +53,8 @@ bool net_dns_asks(const struct net_dns *d);
 void net_dns_close(struct net_dns *d);
 
 /**
- * net_dns_receive() - take what the VMM has said, which is the guest's: VMM_NET_DNS and nothing else
+ * net_dns_receive() - take what the VMM has said, which is the guest's: VMM_NET_DNS, and nothing else but
+ *		       VMM_NET_DNS_CONNECT, which is answered
  * @vmm: readable; is read once, and not waited for
  *
  * Return: 0; -EPIPE: it has ended; -EPROTO and others: it has broken the protocol.

@@ -141,7 +141,9 @@ static int filter_add_as(struct netlink *nl, const struct net_filter *f, const s
 	options = netlink_nest(&req, TCA_OPTIONS);
 	if (c->put)
 		c->put(&req, f);
-	put_action(&req, c->action, f);
+	/* What nothing is done with arrives, and is past the filters that come after this one. */
+	if (f->to || !f->share)
+		put_action(&req, c->action, f);
 	netlink_nest_end(&req, options);
 	return netlink_do(nl, &req);
 }

@@ -4,6 +4,7 @@
 
 /* Filters of traffic control at the ingress of an interface, where its qdisc is ingress or clsact. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct netlink;
@@ -14,6 +15,7 @@ struct netlink;
 struct net_share {
 	uint32_t priority;
 	uint16_t protocol; /* ETH_P_* */
+	bool alone; /* the namespace has them, and nobody else: no copy is sent */
 	uint8_t num_keys;
 	struct {
 		int off; /* from the network header */
@@ -23,7 +25,7 @@ struct net_share {
 
 /** struct net_filter - what becomes of what arrives at an interface */
 struct net_filter {
-	int at, to;		       /* interfaces; to 0: it is dropped */
+	int at, to;		       /* interfaces; to 0: it is dropped, but what is shared is not */
 	const uint8_t *source;	       /* only what has this MAC as its source; NULL: everything */
 	uint32_t priority;
 	const struct net_share *share; /* only that, of which a copy is sent; NULL: everything, itself */

@@ -120,19 +120,19 @@ static bool is_ours(const struct net_local *l, unsigned int which, const union a
 	       a->in.sin_addr.s_addr == htonl(INADDR_LOOPBACK);
 }
 
-/* Connected, or about to be, to who listens in the namespace; -ECONNREFUSED: nobody. */
-static int connect_here(const union address *a)
+int net_local_connect(const struct sockaddr *address, int patience_ms)
 {
 	const uint32_t mark = MARK;
-	cleanup_close int fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	cleanup_close int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+				      0);
 	struct pollfd pfd = { fd, POLLOUT, 0 };
 	socklen_t len = sizeof(int);
 	int code = 0;
 
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0 ||
-	    (connect(fd, &a->sa, address_size(a->sa.sa_family)) < 0 && errno != EINPROGRESS))
+	    (connect(fd, address, address_size(address->sa_family)) < 0 && errno != EINPROGRESS))
 		return -errno;
-	if (poll(&pfd, 1, PATIENCE_MS) > 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &len) == 0 &&
+	if (poll(&pfd, 1, patience_ms) > 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &len) == 0 &&
 	    code)
 		return -code;
 	return steal_fd(&fd);
@@ -224,7 +224,7 @@ void net_local_accept(struct net_local *l, unsigned int which, int vmm)
 				 SO_ORIGINAL_DST, &a, &len) < 0 ||
 	    a.sa.sa_family != families[which])
 		return;
-	here = is_ours(l, which, &a) ? -ECONNREFUSED : connect_here(&a);
+	here = is_ours(l, which, &a) ? -ECONNREFUSED : net_local_connect(&a.sa, PATIENCE_MS);
 	if (here >= 0)
 		relay_apart(l, fd, here, vmm);
 	else if (here == -ECONNREFUSED)

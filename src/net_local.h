@@ -9,6 +9,7 @@
  */
 
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "base/netlink.h"
 
@@ -34,5 +35,14 @@ void net_local_close(struct net_local *l);
  *         relayed in the namespace, by processes of their own
  */
 void net_local_accept(struct net_local *l, unsigned int which, int vmm);
+
+/**
+ * net_local_connect() - connect by TCP to who listens in the namespace, and not to ourselves
+ * @address:     IPv4 or IPv6
+ * @patience_ms: the longest to wait: one that is still connecting then is as good
+ *
+ * Return: a non-blocking socket, or -errno; -ECONNREFUSED: nobody listens.
+ */
+int net_local_connect(const struct sockaddr *address, int patience_ms);
 
 #endif

@@ -9,7 +9,8 @@
  * Where a name server of the engine's listens in the namespace, what it asks others it asks from there,
  * with the addresses that the guest has, too. So answers to such questions, and to what is asked about
  * neighbours, then arrive at both: a filter before the other passes them on after a copy is sent to the
- * tap. Either tells by ICMP that a port is closed which is the other's; nobody minds.
+ * tap. Either tells by ICMP that a port is closed which is the other's; nobody minds. By TCP that would end
+ * a connection: there the two have ports apart, and what is for the one's is not sent to the other.
  *
  * The tap dies with the last fd of it, and its filter with it. The filter on the interface then
  * drops what arrives, until it is removed or replaced.
@@ -28,6 +29,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/agent_proto.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -42,6 +44,7 @@
 /* Ours among the filters of an interface's ingress. */
 #define REDIRECT_PRIORITY 0x4b47u
 #define SHARE_ARP_PRIORITY (REDIRECT_PRIORITY - 2)
+#define SHARE_TCP_PRIORITY (REDIRECT_PRIORITY - 3)
 #define SHARE_NAMES_PRIORITY (REDIRECT_PRIORITY - 1)
 #define DROP_PRIORITY (REDIRECT_PRIORITY + 1)
 
@@ -130,12 +133,18 @@ int net_tap_create(struct netlink *nl, int ifindex, uint32_t mtu, int *fds, size
 }
 
 static const struct net_share shares[] = {
-	{ SHARE_ARP_PRIORITY, ETH_P_ARP, 1, { { 4, 0x0000ffff, 2 } } }, /* a reply */
-	{ SHARE_NAMES_PRIORITY, ETH_P_IP, 4, {
+	{ SHARE_ARP_PRIORITY, ETH_P_ARP, false, 1, { { 4, 0x0000ffff, 2 } } }, /* a reply */
+	{ SHARE_NAMES_PRIORITY, ETH_P_IP, false, 4, {
 		{ 0, 0x0f000000, 0x05000000 },	/* without options, so that UDP begins at 20 */
 		{ 4, 0x00003fff, 0 },		/* not in fragments */
 		{ 8, 0x00ff0000, 17 << 16 },	/* UDP */
 		{ 20, 0xffff0000, 53u << 16 },	/* from a name server */
+	} },
+	{ SHARE_TCP_PRIORITY, ETH_P_IP, true, 4, {
+		{ 0, 0x0f000000, 0x05000000 },
+		{ 4, 0x00003fff, 0 },
+		{ 8, 0x00ff0000, 6 << 16 }, /* TCP */
+		{ 20, 0xffffe000, 53u << 16 | AGENT_DNS_OWN_FIRST },
 	} },
 };
 
@@ -208,14 +217,23 @@ void net_redirect_share_names(struct netlink *nl, int ifindex, int tap)
 	int r = 0;
 
 	for (size_t i = 0; i < NUM_SHARES && r == 0; i++) {
-		const struct net_filter f = { .at = ifindex, .to = tap, .priority = shares[i].priority,
-					  .share = &shares[i] };
+		const struct net_filter f = { .at = ifindex, .to = shares[i].alone ? 0 : tap,
+					  .priority = shares[i].priority, .share = &shares[i] };
 
 		r = net_filter_add(nl, &f);
 	}
 	if (r < 0)
 		log_warning("the engine's name server has no answers from others: traffic control "
 			    "(module cls_u32): %s", strerror(-r));
+}
+
+void net_redirect_names_ports(void)
+{
+	cleanup_close int fd = open("/proc/sys/net/ipv4/ip_local_port_range", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || dprintf(fd, "%u %u", AGENT_DNS_OWN_FIRST, AGENT_DNS_OWN_LAST) < 0)
+		log_warning("the engine's name server has no answers by TCP from others: "
+			    "net.ipv4.ip_local_port_range: %s", strerror(errno));
 }
 
 void net_redirect_remove(struct netlink *nl, int ifindex)

@@ -41,11 +41,15 @@ int net_redirect_set_mac(struct netlink *nl, int ifindex, const uint8_t *mac, st
 /**
  * net_redirect_share_names() - let answers to questions about names arrive in the namespace, too
  *
- * For a name server there, which asks others: IPv4 datagrams from port 53, and ARP replies. After
+ * For a name server there, which asks others: IPv4 datagrams from port 53, ARP replies, and of TCP what
+ * comes from port 53 to the ports of net_redirect_names_ports(), which the guest does not have then. After
  * net_redirect_join(). Where that is not possible a warning is logged: such a server then knows only what
  * it need not ask.
  */
 void net_redirect_share_names(struct netlink *nl, int ifindex, int tap);
+
+/** net_redirect_names_ports() - what begins in this thread's network namespace does so at such ports */
+void net_redirect_names_ports(void);
 
 /** net_redirect_remove() - take ours from an interface; harmless when there is none */
 void net_redirect_remove(struct netlink *nl, int ifindex);

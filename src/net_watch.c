@@ -9,7 +9,8 @@
  * at as a whole. An interface that is new gets a tap and a device of the guest's that stands for
  * none; one that is gone gives its device back; one that has changed is told of as a whole. What connects
  * in the namespace to an address of its own is handed to the guest, too (net_local.h). All that is read of
- * the guest's is what it asks about names, where an engine answers that in the namespace (net_dns.h). The
+ * the guest's is what it asks about names, where an engine answers that in the namespace (net_dns.h): by
+ * UDP, for the connections to that server are the VMM's. The
  * end of the socket is the end of the VMM: the redirects are removed, and the process ends.
  */
 #include <errno.h>
@@ -363,8 +364,8 @@ static const struct sandbox_rule rules[] = {
 	SANDBOX_ALLOW("rt_sigreturn", "likewise"),
 	SANDBOX_ALLOW("sendto", "requests to rtnetlink; questions about names"),
 	SANDBOX_ALLOW("recvfrom", "its answers, and what it tells; the name server's answers"),
-	SANDBOX_ALLOW("sendmsg", "taps and answers to the VMM"),
-	SANDBOX_ARG("socket", 0, AF_INET, "an interface's index; who listens here? questions about names"),
+	SANDBOX_ALLOW("sendmsg", "taps, connections and answers to the VMM"),
+	SANDBOX_ARG("socket", 0, AF_INET, "an interface's index; who listens here? the name server"),
 	SANDBOX_ARG("socket", 0, AF_INET6, "who listens here?"),
 	SANDBOX_ALLOW("accept4", "connections in the namespace"),
 	SANDBOX_ALLOW("getsockopt", "where they were to go"),

@@ -238,14 +238,15 @@ static void container_on_dns(void *data, uint32_t cookie, const char *question, 
 {
 	struct container *c = data;
 
-	if (c->dns && !c->over)
-		c->dns(c->dns_data, cookie, question, len);
+	if (c->dns.ask && !c->over)
+		c->dns.ask(c->dns.data, cookie, question, len);
 }
 
-void container_set_dns(struct container *c, container_dns_fn fn, void *data)
+void container_set_dns(struct container *c, const struct container_dns *dns)
 {
-	c->dns = fn;
-	c->dns_data = data;
+	c->dns = dns ? *dns : (struct container_dns){ 0 };
+	if (!dns)
+		container_socket_dns_lost(c);
 }
 
 static void container_on_lost(void *data, const char *why)

@@ -69,15 +69,31 @@ int container_local_connect(struct container *c, int fd, uint32_t port, const vo
 			    size_t len);
 
 /**
- * typedef container_dns_fn - who is asked about names
- * @question: @len bytes, 1 to AGENT_DNS_MAX, of the guest's making, as @cookie is
- *
- * An answer goes to the agent as AGENT_DNS_IS. What cannot be asked now is dropped: who asked asks again.
+ * struct container_dns - who is asked about names
+ * @ask:     by UDP: @question is @len bytes, 1 to AGENT_DNS_MAX, of the guest's making, as @cookie is. An
+ *	     answer goes to the agent as AGENT_DNS_IS. What cannot be asked now is dropped: who asked asks
+ *	     again.
+ * @connect: by TCP: 0 when container_dns_connected() will be called for @slot, or -errno
  */
-typedef void (*container_dns_fn)(void *data, uint32_t cookie, const char *question, size_t len);
+struct container_dns {
+	void (*ask)(void *data, uint32_t cookie, const char *question, size_t len);
+	int (*connect)(void *data, uint32_t slot);
+	void *data; /* borrowed */
+};
 
-/** container_set_dns() - from now on; with NULL nobody is: questions are dropped, as at the beginning */
-void container_set_dns(struct container *c, container_dns_fn fn, void *data);
+/**
+ * container_set_dns() - from now on
+ * @dns: copied; NULL: nobody is asked, as at the beginning: questions are dropped, and connections refused
+ */
+void container_set_dns(struct container *c, const struct container_dns *dns);
+
+/**
+ * container_dns_connected() - the answer to container_dns.connect
+ * @code: errno, or 0 with a connection as @fd, which is taken over, also on failure
+ *
+ * Return: 0, or -EPROTO when it is the answer to nothing.
+ */
+int container_dns_connected(struct container *c, uint32_t slot, uint32_t code, int fd);
 
 /**
  * container_machine_failed() - the machine is about to end for a reason of its own

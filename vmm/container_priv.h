@@ -42,10 +42,11 @@ struct container_signal {
 	uint32_t id;
 };
 
-/** struct container_socket - a connection to a unix socket of the host's */
+/** struct container_socket - a connection to a unix socket of the host's, or to the name server */
 struct container_socket {
 	bool used;
-	bool waiting;	     /* for the worker */
+	bool waiting;	     /* for the worker, or */
+	bool dns;	     /* for krun-gpu-net: to the name server */
 	uint32_t connection; /* the agent's number for it */
 };
 
@@ -77,8 +78,7 @@ struct container {
 	struct container_socket sockets[AGENT_SOCKET_CONNS_MAX];
 	/* By slot: the connection, which is the vsock device's; -1: none. */
 	int locals[AGENT_LOCAL_CONNS_MAX];
-	container_dns_fn dns; /* NULL: nobody is asked about names */
-	void *dns_data;	      /* borrowed */
+	struct container_dns dns; /* zero: nobody is asked about names */
 	bool cgroup_asked;		  /* AGENT_CGROUP is sent and not answered */
 	struct control_conn *cgroup_conn; /* who waits for the answer; NULL: nobody any more */
 };
@@ -124,8 +124,10 @@ void container_resize(struct container *c, uint32_t id, uint32_t rows, uint32_t 
 
 /** container_socket_open() - begin to serve the agent's requests; @fd is taken over, -1 for none */
 int container_socket_open(struct container *c, int fd, struct error **err);
-/** container_socket_connect() - the agent asks for a connection to socket @number of the mounts */
+/** container_socket_connect() - the agent asks for a connection to socket @number, as AGENT_CONNECT has it */
 void container_socket_connect(struct container *c, uint32_t connection, uint32_t number);
+/** container_socket_dns_lost() - nobody answers any more who was asked to connect to the name server */
+void container_socket_dns_lost(struct container *c);
 void container_socket_close(struct container *c);
 
 /* container_local.c */

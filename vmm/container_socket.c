@@ -3,6 +3,7 @@
  * Unix sockets of the host's in the container. The agent asks for a connection; the worker
  * (krun-gpu-connect) makes it; a port of its own carries it, until both directions have ended. The
  * guest can ask as often as it likes: there is a fixed number of places, and a request is two numbers.
+ * Connections to the engine's name server, which krun-gpu-net makes, are carried in the same way.
  */
 #include <endian.h>
 #include <errno.h>
@@ -37,40 +38,48 @@ static void socket_closed(void *data, uint32_t port)
 	c->sockets[port - AGENT_PORT_SOCKET(0)] = (struct container_socket){ 0 };
 }
 
+static int socket_ask(struct container *c, uint32_t slot, uint32_t number)
+{
+	const struct connect_request r = { .slot = htole32(slot), .socket = htole32(number) };
+
+	if (number == AGENT_SOCKET_NAMES)
+		return c->dns.connect ? c->dns.connect(c->dns.data, slot) : -ECONNREFUSED;
+	if (c->connect_fd < 0)
+		return -EINVAL;
+	if (send(c->connect_fd, &r, sizeof(r), MSG_DONTWAIT | MSG_NOSIGNAL) != sizeof(r))
+		return -errno;
+	return 0;
+}
+
 void container_socket_connect(struct container *c, uint32_t connection, uint32_t number)
 {
-	struct connect_request r = { .socket = htole32(number) };
 	uint32_t slot = 0;
+	int r = -EAGAIN;
 
 	while (slot < AGENT_SOCKET_CONNS_MAX && c->sockets[slot].used)
 		slot++;
-	if (c->connect_fd < 0 || slot == AGENT_SOCKET_CONNS_MAX) {
-		socket_tell(c, connection, c->connect_fd < 0 ? EINVAL : EAGAIN, 0);
-		return;
-	}
-	r.slot = htole32(slot);
-	if (send(c->connect_fd, &r, sizeof(r), MSG_DONTWAIT | MSG_NOSIGNAL) != sizeof(r)) {
-		socket_tell(c, connection, errno, 0);
-		return;
-	}
-	c->sockets[slot] = (struct container_socket){ .used = true, .waiting = true,
-						      .connection = connection };
+	if (slot < AGENT_SOCKET_CONNS_MAX)
+		r = socket_ask(c, slot, number);
+	if (r < 0)
+		socket_tell(c, connection, -r, 0);
+	else
+		c->sockets[slot] = (struct container_socket){
+			.used = true, .waiting = true, .dns = number == AGENT_SOCKET_NAMES,
+			.connection = connection,
+		};
 }
 
-/* The worker's answer. It is another process: what it says is checked. */
-static void socket_answered(struct container *c, const struct connect_answer *a, int *fd)
+/* An answer, which takes *fd. It is another process's: what that says is checked; -EPROTO. */
+static int socket_answered(struct container *c, bool dns, uint32_t slot, uint32_t code, int *fd)
 {
-	const uint32_t slot = le32toh(a->slot), code = le32toh(a->code);
 	struct container_socket *s = slot < AGENT_SOCKET_CONNS_MAX ? &c->sockets[slot] : NULL;
 	struct vsock_offer offer = { .port = AGENT_PORT_SOCKET(slot), .read_fd = *fd,
 				     .write_fd = *fd, .closed = socket_closed, .data = c };
 	const uint32_t connection = s ? s->connection : 0;
 	int r;
 
-	if (!s || !s->waiting || code > 4095 || (code == 0) != (*fd >= 0)) {
-		container_fail(c, EPROTO, "the worker for sockets broke the protocol");
-		return;
-	}
+	if (!s || !s->waiting || s->dns != dns || code > 4095 || (code == 0) != (*fd >= 0))
+		return -EPROTO;
 	s->waiting = false;
 	r = code ? -(int)code : vsock_offer_port(c->vs, &offer);
 	if (r == 0)
@@ -78,6 +87,26 @@ static void socket_answered(struct container *c, const struct connect_answer *a,
 	else
 		*s = (struct container_socket){ 0 };
 	socket_tell(c, connection, -r, offer.port);
+	return 0;
+}
+
+int container_dns_connected(struct container *c, uint32_t slot, uint32_t code, int fd)
+{
+	cleanup_close int own = fd;
+
+	return socket_answered(c, true, slot, code, &own);
+}
+
+void container_socket_dns_lost(struct container *c)
+{
+	for (uint32_t slot = 0; slot < AGENT_SOCKET_CONNS_MAX; slot++) {
+		const struct container_socket s = c->sockets[slot];
+
+		if (!s.waiting || !s.dns)
+			continue;
+		c->sockets[slot] = (struct container_socket){ 0 };
+		socket_tell(c, s.connection, EPIPE, 0);
+	}
 }
 
 static void socket_on_answer(void *data, uint32_t events)
@@ -101,8 +130,8 @@ static void socket_on_answer(void *data, uint32_t events)
 		memcpy(&fd, CMSG_DATA(m), sizeof(fd));
 	if (n != sizeof(a) || (mh.msg_flags & (MSG_CTRUNC | MSG_TRUNC)))
 		container_fail(c, 0, "the worker for sockets has ended");
-	else
-		socket_answered(c, &a, &fd);
+	else if (socket_answered(c, false, le32toh(a.slot), le32toh(a.code), &fd) < 0)
+		container_fail(c, EPROTO, "the worker for sockets broke the protocol");
 }
 
 int container_socket_open(struct container *c, int fd, struct error **err)
@@ -118,11 +147,11 @@ int container_socket_open(struct container *c, int fd, struct error **err)
 
 void container_socket_close(struct container *c)
 {
-	if (c->connect_fd < 0)
-		return;
-	event_loop_remove(c->loop, &c->connect_src);
 	for (uint32_t slot = 0; slot < AGENT_SOCKET_CONNS_MAX; slot++)
 		if (c->sockets[slot].used)
 			vsock_withdraw_port(c->vs, AGENT_PORT_SOCKET(slot));
+	if (c->connect_fd < 0)
+		return;
+	event_loop_remove(c->loop, &c->connect_src);
 	close(steal_fd(&c->connect_fd));
 }

@@ -2,7 +2,8 @@
 /*
  * Theory of operation: a message gives a network device a tap, or takes it away, and the guest agent is
  * told; or it brings a connection that began in the namespace and is meant for the guest; or the answer
- * to what the guest asked about names. That is all that krun-gpu-net sees of the guest's. It is one of
+ * to what the guest asked about names, or a connection to who answers that. That is all that krun-gpu-net
+ * sees of the guest's. It is one of
  * ours, and its messages are checked all the same. Nothing here waits for it: a question that it has no
  * room for is dropped. When it dies the network stays as it is.
  */
@@ -77,6 +78,26 @@ static void plugs_ask(void *data, uint32_t cookie, const char *question, size_t 
 		msg_send_now(np->sock, VMM_NET_DNS, w.data, w.len);
 }
 
+static int plugs_connect(void *data, uint32_t slot)
+{
+	cleanup_wire struct wire_writer w = { 0 };
+	const struct net_plugs *np = data;
+
+	wire_put_u32(&w, slot);
+	return w.failed ? -ENOMEM : msg_send_now(np->sock, VMM_NET_DNS_CONNECT, w.data, w.len);
+}
+
+static int plugs_dns_connected(struct net_plugs *np, struct msg *msg)
+{
+	struct wire_reader r = WIRE_READER(msg->payload, msg->len);
+	const uint32_t slot = wire_get_u32(&r), code = wire_get_u32(&r);
+
+	if (!wire_done(&r) || msg->nfds > 1)
+		return -EPROTO;
+	return container_dns_connected(np->container, slot, code,
+				       msg->nfds ? steal_fd(&msg->fds[0]) : -1);
+}
+
 static int plugs_obey(struct net_plugs *np, struct msg *msg)
 {
 	struct wire_reader r = WIRE_READER(msg->payload, msg->len);
@@ -122,6 +143,8 @@ static void plugs_ready(void *data, uint32_t events)
 		r = plugs_local(np, &msg);
 	else if (r > 0 && msg.type == VMM_NET_DNS_IS)
 		r = plugs_dns_is(np, &msg);
+	else if (r > 0 && msg.type == VMM_NET_DNS_CONNECTED)
+		r = plugs_dns_connected(np, &msg);
 	else if (r > 0)
 		r = plugs_obey(np, &msg);
 	if (r >= 0)
@@ -129,7 +152,7 @@ static void plugs_ready(void *data, uint32_t events)
 	log_warning("the container's network is not followed any more: %s",
 		    r == -EPIPE ? "krun-gpu-net has ended" : strerror(-r));
 	event_loop_remove(np->loop, &np->src);
-	container_set_dns(np->container, NULL, NULL);
+	container_set_dns(np->container, NULL);
 }
 
 struct net_plugs *net_plugs_create(struct event_loop *loop, int sock, const struct vmm_config *cfg,
@@ -145,7 +168,7 @@ struct net_plugs *net_plugs_create(struct event_loop *loop, int sock, const stru
 		r = event_loop_add(loop, &np->src, sock, EPOLLIN, plugs_ready, np);
 	}
 	if (r == 0) {
-		container_set_dns(container, plugs_ask, np);
+		container_set_dns(container, &(struct container_dns){ plugs_ask, plugs_connect, np });
 		return np;
 	}
 	error_set(err, -r, "cannot follow the container's network");
@@ -158,7 +181,7 @@ void net_plugs_free(struct net_plugs *np)
 {
 	if (!np)
 		return;
-	container_set_dns(np->container, NULL, NULL);
+	container_set_dns(np->container, NULL);
 	event_loop_remove(np->loop, &np->src);
 	close(np->sock);
 	free(np);

@@ -24,7 +24,8 @@
  * Names: where the container's resolv.conf names an address of the loopback interface at which somebody
  * answers in its network namespace on the host, the agent answers there in the guest. What it is asked
  * it passes on as DNS, each question with a number of its choosing; DNS_IS brings the answer, if one
- * comes. Both are datagrams that nobody looks into.
+ * comes. Both are datagrams that nobody looks into. What connects there by TCP, to ask several in a row,
+ * is handed over as what connects to a socket of the host's is: as CONNECT to AGENT_SOCKET_NAMES.
  *
  * Streams: for each standard stream of a process the agent connects to the host's port
  * AGENT_PORT_STREAM(id, n). Half-closing the connection is end of file in that direction.
@@ -48,6 +49,8 @@ enum { AGENT_STREAM_STDIN, AGENT_STREAM_STDOUT, AGENT_STREAM_STDERR, AGENT_STREA
 /* Connections to sockets of the host's: as many ports as there may be at one time. */
 #define AGENT_PORT_SOCKET(slot) (0xf000u + (uint32_t)(slot))
 #define AGENT_SOCKET_CONNS_MAX 64
+/* Instead of a mount's number: the name server, by TCP. */
+#define AGENT_SOCKET_NAMES UINT32_MAX
 
 /* Local connections: likewise. */
 #define AGENT_PORT_LOCAL(slot) (0xe000u + (uint32_t)(slot))
@@ -56,6 +59,12 @@ enum { AGENT_STREAM_STDIN, AGENT_STREAM_STDOUT, AGENT_STREAM_STDERR, AGENT_STREA
 /* The longest question about names, and the longest answer; the port that they are asked at. */
 #define AGENT_DNS_MAX 4096
 #define AGENT_DNS_PORT 53
+/*
+ * Ports that the name server's own connections to others begin at, and the guest's do not. They can be told
+ * by a mask, and are none of those that Linux chooses from unless it is told to.
+ */
+#define AGENT_DNS_OWN_FIRST 8192u
+#define AGENT_DNS_OWN_LAST 16383u
 
 /* virtio-fs tag of the export, and what lies in its root. */
 #define AGENT_FS_TAG "krun-gpu"
@@ -94,7 +103,8 @@ enum agent_msg {
 	AGENT_SIGNALED,	  /* u32 id, u32 errno: the answer to AGENT_SIGNAL */
 	AGENT_CGROUP_IS,  /* u32 errno or 0, string: why it failed, or "", pairs: what was read; the
 			   * answer to AGENT_CGROUP */
-	AGENT_CONNECT,	  /* u32 connection (the agent's number), u32 socket (N of the mount's source) */
+	AGENT_CONNECT,	  /* u32 connection (the agent's number), u32 socket (N of the mount's source,
+			   * or AGENT_SOCKET_NAMES) */
 	AGENT_OOM,	  /* u32 how many of the container's processes the guest kernel has ended for
 			   * want of memory; whenever there are more */
 	AGENT_PROC_IS,	  /* u32 cookie, u32 errno or 0, string: the answer to AGENT_PROC */

@@ -108,8 +108,10 @@ enum vmm_net_msg {
 	VMM_NET_LOCAL,	  /* u32 TCP port, bytes: the address (4 or 16, in network byte order) to which
 			   * somebody in the namespace connected; fd: the connection */
 	VMM_NET_DNS_IS,	  /* as AGENT_DNS_IS */
+	VMM_NET_DNS_CONNECTED, /* u32 slot, u32 errno or 0; then fd: the connection */
 	/* and what the VMM says to it, which is the guest's: */
 	VMM_NET_DNS = 64, /* as AGENT_DNS */
+	VMM_NET_DNS_CONNECT, /* u32 slot, which comes back: connect to the name server by TCP */
 };
 
 struct vmm_config {

@@ -72,13 +72,28 @@ after_each() {
 
 # A name server in Perl, which every Debian has: every name is that of 192.0.2.7.
 name_server='
-	$s = IO::Socket::INET->new(Proto => "udp", LocalAddr => "$ARGV[0]:53") or die "$!\n";
-	while ($s->recv($q, 512)) {
-		($asked) = substr($q, 12) =~ /^(.*?\0..)/s;
-		$is_a = $asked =~ /\0\0\x01$/ ? 1 : 0;
-		$s->send(substr($q, 0, 2) . pack("n5", 0x8180, 1, $is_a, 0, 0) . "$asked\0\1" .
-			($is_a ? pack("n3NnC4", 0xc00c, 1, 1, 60, 4, 192, 0, 2, 7) : ""));
+	sub answer {
+		my $q = shift;
+		my ($asked) = substr($q, 12) =~ /^(.*?\0..)/s;
+		my $is_a = $asked =~ /\0\0\x01$/ ? 1 : 0;
+		return substr($q, 0, 2) . pack("n5", 0x8180, 1, $is_a, 0, 0) . "$asked\0\1" .
+			($is_a ? pack("n3NnC4", 0xc00c, 1, 1, 60, 4, 192, 0, 2, 7) : "");
+	}
+	@at = (LocalAddr => "$ARGV[0]:53", ReuseAddr => 1);
+	if (fork) {
+		$s = IO::Socket::INET->new(Proto => "udp", @at) or die "$!\n";
+		$s->send(answer($q)) while $s->recv($q, 512);
+	}
+	$s = IO::Socket::INET->new(Proto => "tcp", Listen => 5, @at) or die "$!\n";
+	while ($c = $s->accept) {
+		$c->read($len, 2);
+		$c->read($q, unpack("n", $len));
+		$c->send(pack("n/a*", answer($q)));
 	}'
+
+# Two questions on one connection, for printf: "server" is a container, "outside.example" is not.
+questions='\0\030\0\1\1\0\0\1\0\0\0\0\0\0\6server\0\0\1\0\1'
+questions+='\0\041\0\2\1\0\0\1\0\0\0\0\0\0\7outside\7example\0\0\1\0\1'
 
 @test "docker: the bridge network, a published port, and names" {
 	run host '
@@ -92,7 +107,11 @@ name_server='
 		docker run --rm --runtime krun-gpu --network web small nc -w 5 server 80 < /dev/null
 		docker run --rm --runtime krun-gpu --network web --dns 10.79.0.1 small \
 			nslookup -type=a outside.example | grep -o 192.0.2.7
-		docker rm -f server > /dev/null; docker network rm web > /dev/null' "$name_server"
+		docker run --rm --runtime krun-gpu --network web --dns 10.79.0.1 small sh -c "
+			(printf \"\$0\"; sleep 5) | nc 127.0.0.11 53 | busybox od -An -v -tu1" "$2" |
+			tr -s " \\n" " " > /tmp/answers
+		grep -o "10 79 0 2" /tmp/answers; grep -o "192 0 2 7" /tmp/answers || cat /tmp/answers
+		docker rm -f server > /dev/null; docker network rm web > /dev/null' "$name_server" "$questions"
 	[ "$status" -eq 0 ]
-	[ "${lines[*]}" = "published answer 192.0.2.7" ]
+	[ "${lines[*]}" = "published answer 192.0.2.7 10 79 0 2 192 0 2 7" ]
 }

@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,8 +16,9 @@
 #include "tests/unit/unit.h"
 
 #define SERVER 0x7f00000bu
-/* As many questions as wait at one time. */
+/* As many questions as wait at one time, and as many connections. */
 #define NAMES_MAX 64
+#define CONNS_MAX 60
 
 static void create(struct harness *h)
 {
@@ -169,11 +172,11 @@ static void what_is_no_question_is_dropped(void **state)
 	expect_question(h, large, AGENT_DNS_MAX);
 }
 
-static int bind_to(uint32_t address, bool reuse)
+static int bind_to(int type, uint32_t address, bool reuse)
 {
 	const struct sockaddr_in at = address_of(address);
 	const int value = reuse;
-	cleanup_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	cleanup_close int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &value, sizeof(value));
 	return bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0 ? -errno : steal_fd(&fd);
@@ -187,17 +190,184 @@ static void another_server_takes_nothing_away(void **state)
 
 	NEED(h);
 	create(h);
-	assert_int_equal(bind_to(SERVER, false), -EADDRINUSE);
-	other = bind_to(INADDR_LOOPBACK, false);
+	assert_int_equal(bind_to(SOCK_DGRAM, SERVER, false), -EADDRINUSE);
+	other = bind_to(SOCK_DGRAM, INADDR_LOOPBACK, false);
 	assert_true(other >= 0);
 	close(steal_fd(&other));
-	every = bind_to(INADDR_ANY, true);
+	every = bind_to(SOCK_DGRAM, INADDR_ANY, true);
 	assert_true(every >= 0);
 	fd = client();
 	ask(fd, "question", 8);
 	answer(h, expect_question(h, "question", 8), "answer");
 	expect_answer(fd, "answer");
 	expect_silence(every);
+}
+
+/* -1: to nobody, as where the kernel has no BPF. */
+static int connect_to(uint32_t address)
+{
+	const struct sockaddr_in to = address_of(address);
+	cleanup_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0)
+		return steal_fd(&fd);
+	assert_int_equal(errno, ECONNREFUSED);
+	return -1;
+}
+
+/* The host is asked for a connection to the name server: its number. */
+static uint32_t expect_connect(struct harness *h)
+{
+	uint32_t v[2];
+
+	harness_expect_u32s(h, AGENT_CONNECT, v, 2);
+	assert_int_equal(v[1], AGENT_SOCKET_NAMES);
+	return v[0];
+}
+
+static void connected(struct harness *h, uint32_t connection, uint32_t code, int stream)
+{
+	const uint32_t v[] = { connection, code, code ? 0 : AGENT_PORT_STREAM(3, stream) };
+
+	harness_send_u32s(h, AGENT_CONNECTED, v, 3);
+}
+
+static void say(int fd, const char *text)
+{
+	assert_int_equal(send(fd, text, strlen(text), 0), strlen(text));
+}
+
+static void expect_end(int fd)
+{
+	struct pollfd pfd = { fd, POLLIN, 0 };
+
+	assert_int_equal(poll(&pfd, 1, 5000), 1);
+	assert_int_equal(recv(fd, &(char){ 0 }, 1, 0), 0);
+}
+
+static void by_tcp_bytes_go_both_ways_each_to_its_end(void **state)
+{
+	struct harness *h = *state;
+	int fds[2], hosts[2];
+
+	NEED(h);
+	create(h);
+	for (int i = 0; i < 2; i++) {
+		fds[i] = connect_to(SERVER);
+		if (fds[i] < 0)
+			skip();
+		connected(h, expect_connect(h), 0, i);
+		hosts[i] = harness_accept(h, 3, i);
+	}
+	say(fds[0], "two questions");
+	say(fds[1], "one");
+	expect_answer(hosts[0], "two questions");
+	expect_answer(hosts[1], "one");
+	say(hosts[0], "an answer");
+	expect_answer(fds[0], "an answer");
+	shutdown(fds[0], SHUT_WR);
+	expect_end(hosts[0]);
+	say(hosts[0], "another");
+	expect_answer(fds[0], "another");
+	shutdown(hosts[1], SHUT_WR);
+	expect_end(fds[1]);
+	say(fds[1], "more");
+	expect_answer(hosts[1], "more");
+	/* the other direction's end is all the end */
+	close(hosts[0]);
+	expect_end(fds[0]);
+	close(fds[1]);
+	expect_end(hosts[1]);
+	close(hosts[1]);
+	close(fds[0]);
+}
+
+static void a_connection_that_the_host_refuses_ends(void **state)
+{
+	struct harness *h = *state;
+	cleanup_close int fd = -1;
+
+	NEED(h);
+	create(h);
+	fd = connect_to(SERVER);
+	if (fd < 0)
+		skip();
+	connected(h, expect_connect(h), ECONNREFUSED, 0);
+	expect_end(fd);
+}
+
+static void who_comes_when_there_are_many_waits(void **state)
+{
+	struct harness *h = *state;
+	uint32_t first = 0;
+	int fds[CONNS_MAX + 1];
+
+	NEED(h);
+	create(h);
+	for (size_t i = 0; i <= CONNS_MAX; i++) {
+		fds[i] = connect_to(SERVER);
+		if (fds[i] < 0)
+			skip();
+	}
+	for (size_t i = 0; i < CONNS_MAX; i++) {
+		const uint32_t connection = expect_connect(h);
+
+		if (!i)
+			first = connection;
+	}
+	expect_silence(h->control);
+	connected(h, first, EAGAIN, 0);
+	expect_end(fds[0]);
+	assert_int_equal(expect_connect(h), first + CONNS_MAX);
+	for (size_t i = 0; i <= CONNS_MAX; i++)
+		close(fds[i]);
+}
+
+/* At every address, also when such a connection is there already; without taking it away. */
+static void another_server_listens_to_the_same_port_by_tcp(void **state)
+{
+	struct harness *h = *state;
+	cleanup_close int every = -1, first = -1, second = -1, other = -1, got = -1;
+
+	NEED(h);
+	create(h);
+	first = connect_to(SERVER);
+	if (first < 0)
+		skip();
+	expect_connect(h);
+	every = bind_to(SOCK_STREAM, INADDR_ANY, true);
+	assert_true(every >= 0);
+	assert_int_equal(listen(every, 5), 0);
+	second = connect_to(SERVER);
+	assert_true(second >= 0);
+	expect_connect(h);
+	expect_silence(every);
+	other = connect_to(INADDR_LOOPBACK);
+	got = accept(every, NULL, NULL);
+	assert_true(other >= 0 && got >= 0);
+	say(other, "for the other");
+	expect_answer(got, "for the other");
+	expect_silence(h->control);
+}
+
+/* Even where the container's range of ports has nothing else but one. */
+static void the_servers_own_ports_are_left_alone(void **state)
+{
+	struct harness *h = *state;
+	struct sockaddr_in own = { 0 };
+	socklen_t size = sizeof(own);
+	cleanup_close int fd = -1;
+	char command[128];
+
+	NEED(h);
+	create(h);
+	snprintf(command, sizeof(command), "echo %u %u > /proc/sys/net/ipv4/ip_local_port_range",
+		 AGENT_DNS_OWN_FIRST, AGENT_DNS_OWN_LAST + 1);
+	assert_int_equal(system(command), 0);
+	fd = client();
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &size), 0);
+	assert_int_equal(system("echo 32768 60999 > /proc/sys/net/ipv4/ip_local_port_range"), 0);
+	assert_int_equal(ntohs(own.sin_port), AGENT_DNS_OWN_LAST + 1);
 }
 
 static void without_a_server_nobody_listens(void **state)
@@ -211,6 +381,7 @@ static void without_a_server_nobody_listens(void **state)
 	ask(fd, "question", 8);
 	assert_int_equal(recv(fd, &(char){ 0 }, 1, 0), -1);
 	assert_int_equal(errno, ECONNREFUSED);
+	assert_int_equal(connect_to(SERVER), -1);
 	answer(h, 0, "void");
 }
 
@@ -235,6 +406,11 @@ int main(void)
 		TEST(the_oldest_question_gives_way),
 		TEST(what_is_no_question_is_dropped),
 		TEST(another_server_takes_nothing_away),
+		TEST(by_tcp_bytes_go_both_ways_each_to_its_end),
+		TEST(a_connection_that_the_host_refuses_ends),
+		TEST(who_comes_when_there_are_many_waits),
+		TEST(another_server_listens_to_the_same_port_by_tcp),
+		TEST(the_servers_own_ports_are_left_alone),
 		TEST(without_a_server_nobody_listens),
 		TEST(an_address_that_cannot_be_had_is_refused),
 	};

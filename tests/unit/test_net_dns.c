@@ -22,6 +22,7 @@
 #include "base/vmm_proto.h"
 #include "base/wire.h"
 #include "net_dns.h"
+#include "net_local.h"
 
 #define SERVER 0x7f00000bu
 
@@ -274,6 +275,10 @@ static void what_the_vmm_may_not_say_ends_it(void **state)
 		{ VMM_NET_DNS, "\1\0\0\0\2\0\0\0x", 9 },
 		{ VMM_NET_DNS, "\1\0\0\0\1\0\0\0xy", 10 },
 		{ VMM_NET_DNS_IS, "\1\0\0\0\1\0\0\0x", 9 },
+		{ VMM_NET_DNS_CONNECT, "", 0 },
+		{ VMM_NET_DNS_CONNECT, "\1\0\0", 3 },
+		{ VMM_NET_DNS_CONNECT, "\1\0\0\0\2", 5 },
+		{ VMM_NET_DNS_CONNECTED, "\1\0\0\0", 4 },
 		{ VMM_NET_PLUG, "\1\0\0\0\1\0\0\0x", 9 },
 		{ 0, "\1\0\0\0\1\0\0\0x", 9 },
 	};
@@ -290,6 +295,7 @@ static void what_the_vmm_may_not_say_ends_it(void **state)
 			vmm_asks(f, 1, large, sizeof(large));
 		assert_int_equal(net_dns_receive(&f->dns, f->vmm), -EPROTO);
 		assert_int_equal(waiting(f), 0);
+		expect_silence(f);
 		teardown(state);
 	}
 }
@@ -351,6 +357,73 @@ static void a_vmm_that_does_not_read_is_not_waited_for(void **state)
 	assert_int_equal(waiting(f), 0);
 }
 
+static int serve_tcp(void)
+{
+	const struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(53),
+					.sin_addr.s_addr = htonl(SERVER) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(fd, 5), 0);
+	return fd;
+}
+
+/* What the VMM is given that wants a connection: it, or -1. */
+static int connect_by_tcp(struct fixture *f, uint32_t slot, int code)
+{
+	const uint32_t wanted = htole32(slot);
+	cleanup_msg struct msg msg = { 0 };
+	struct wire_reader r;
+
+	assert_int_equal(msg_send(f->ours, VMM_NET_DNS_CONNECT, &wanted, sizeof(wanted), NULL, 0), 0);
+	assert_int_equal(net_dns_receive(&f->dns, f->vmm), 0);
+	assert_int_equal(msg_recv(f->ours, &msg), 1);
+	assert_int_equal(msg.type, VMM_NET_DNS_CONNECTED);
+	r = WIRE_READER(msg.payload, msg.len);
+	assert_int_equal(wire_get_u32(&r), slot);
+	assert_int_equal(wire_get_u32(&r), code);
+	assert_true(wire_done(&r));
+	assert_int_equal(msg.nfds, code ? 0 : 1);
+	return code ? -1 : steal_fd(&msg.fds[0]);
+}
+
+/* Whoever else listens there: connections in the namespace are redirected, but not this one. */
+static void by_tcp_the_vmm_is_connected_to_the_server(void **state)
+{
+	cleanup_close int server = -1, fd = -1, got = -1;
+	struct fixture *f = *state;
+	struct net_local local;
+	char text[8] = "";
+
+	begin(f);
+	net_local_open(&local);
+	server = serve_tcp();
+	fd = connect_by_tcp(f, UINT32_MAX, 0);
+	got = accept(server, NULL, NULL);
+	assert_true(got >= 0);
+	assert_int_equal(write(fd, "question", 8), 8);
+	assert_int_equal(recv(got, text, sizeof(text), MSG_WAITALL), 8);
+	assert_memory_equal(text, "question", 8);
+	close(steal_fd(&fd)); /* nobody here has it */
+	assert_int_equal(recv(got, text, sizeof(text), 0), 0);
+	assert_int_equal(waiting(f), 0);
+	net_local_close(&local);
+}
+
+static void a_connection_that_is_refused_is_told(void **state)
+{
+	cleanup_close int server = -1;
+	struct fixture *f = *state;
+
+	begin(f);
+	connect_by_tcp(f, 3, ECONNREFUSED);
+	server = serve_tcp();
+	net_dns_close(&f->dns);
+	net_dns_open(&f->dns, 0); /* there is none to connect to */
+	connect_by_tcp(f, 4, ECONNREFUSED);
+	assert_int_equal(accept(server, NULL, NULL), -1);
+}
+
 static void whether_somebody_serves_is_seen(void **state)
 {
 	struct fixture *f = *state;
@@ -377,6 +450,8 @@ int main(void)
 		TEST(a_question_may_come_in_pieces),
 		TEST(without_a_server_nothing_is_asked),
 		TEST(a_vmm_that_does_not_read_is_not_waited_for),
+		TEST(by_tcp_the_vmm_is_connected_to_the_server),
+		TEST(a_connection_that_is_refused_is_told),
 		TEST(whether_somebody_serves_is_seen),
 	};
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Questions about names between the agent and krun-gpu-net: what the VMM passes on, and what it does not. */
+/* Questions about names, and connections to who answers them, between the agent and krun-gpu-net. */
 #include "container_fixture.h"
 
 #include <endian.h>
@@ -218,6 +218,118 @@ static void with_nobody_to_ask_questions_are_dropped(void **state)
 	assert_false(p->f->failed);
 }
 
+/* krun-gpu-net is asked for a connection: the slot. */
+static uint32_t expect_connect(struct plugs *p)
+{
+	struct msg msg = expect_msg(p->f, p->net, VMM_NET_DNS_CONNECT);
+	struct wire_reader r = WIRE_READER(msg.payload, msg.len);
+	const uint32_t slot = wire_get_u32(&r);
+
+	assert_true(wire_done(&r));
+	msg_release(&msg);
+	return slot;
+}
+
+static void net_connected(struct plugs *p, uint32_t slot, uint32_t code, size_t fds)
+{
+	const uint32_t v[] = { htole32(slot), htole32(code) };
+	const int copies[] = { p->net, p->net };
+
+	assert_int_equal(msg_send(p->net, VMM_NET_DNS_CONNECTED, v, sizeof(v), copies, fds), 0);
+	fake_loop_run(p->f->loop);
+}
+
+static uint32_t expect_connected(struct plugs *p, uint32_t connection, uint32_t code)
+{
+	struct msg msg = expect_msg(p->f, p->f->agent, AGENT_CONNECTED);
+	struct wire_reader r = WIRE_READER(msg.payload, msg.len);
+	uint32_t port;
+
+	assert_int_equal(wire_get_u32(&r), connection);
+	assert_int_equal(wire_get_u32(&r), code);
+	port = wire_get_u32(&r);
+	assert_true(wire_done(&r));
+	msg_release(&msg);
+	return port;
+}
+
+static void connections_are_made_and_refused(void **state)
+{
+	struct plugs *p = *state;
+	uint32_t one, two, port;
+
+	make_running(p->f);
+	agent_say_numbers(p->f, AGENT_CONNECT, 70, AGENT_SOCKET_NAMES);
+	agent_say_numbers(p->f, AGENT_CONNECT, 71, AGENT_SOCKET_NAMES);
+	one = expect_connect(p);
+	two = expect_connect(p);
+	assert_int_not_equal(one, two);
+	net_connected(p, two, ECONNREFUSED, 0);
+	expect_connected(p, 71, ECONNREFUSED);
+	net_connected(p, one, 0, 1);
+	port = expect_connected(p, 70, 0);
+	assert_int_equal(port, AGENT_PORT_SOCKET(one));
+	assert_false(vsock_port_idle(&p->f->vs, port));
+	fake_vsock_close(&p->f->vs, port);
+	/* places are had again, and there are so many */
+	for (uint32_t i = 0; i < AGENT_SOCKET_CONNS_MAX; i++) {
+		agent_say_numbers(p->f, AGENT_CONNECT, i, AGENT_SOCKET_NAMES);
+		assert_int_equal(expect_connect(p), i);
+	}
+	agent_say_numbers(p->f, AGENT_CONNECT, 99, AGENT_SOCKET_NAMES);
+	expect_connected(p, 99, EAGAIN);
+	assert_false(readable(p->net));
+}
+
+static void an_answer_to_no_connection_ends_the_conversation(void **state)
+{
+	static const struct {
+		uint32_t slot, code;
+		size_t fds;
+	} table[] = {
+		{ 0, 0, 0 }, { 0, 5, 1 }, { 0, 5000, 0 }, { 0, 0, 2 }, { 2, 0, 1 },
+		{ AGENT_SOCKET_CONNS_MAX, 0, 1 }, { UINT32_MAX, 0, 1 },
+		{ 1, 0, 1 }, /* the worker for sockets has that to make */
+	};
+
+	for (size_t i = 0; i <= sizeof(table) / sizeof(*table); i++) {
+		struct plugs *p;
+
+		setup(state);
+		p = *state;
+		make_running(p->f);
+		log_init("test", -1, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
+		agent_say_numbers(p->f, AGENT_CONNECT, 70, AGENT_SOCKET_NAMES);
+		agent_say_numbers(p->f, AGENT_CONNECT, 71, 0);
+		assert_int_equal(expect_connect(p), 0);
+		if (i < sizeof(table) / sizeof(*table))
+			net_connected(p, table[i].slot, table[i].code, table[i].fds);
+		else
+			net_says(p, VMM_NET_DNS_CONNECTED, "\0\0\0\0\0\0\0\0x", 9);
+		/* who waits is told, and who comes */
+		expect_connected(p, 70, EPIPE);
+		agent_say_numbers(p->f, AGENT_CONNECT, 72, AGENT_SOCKET_NAMES);
+		expect_connected(p, 72, ECONNREFUSED);
+		assert_false(readable(p->f->agent));
+		expect_state(p->f, VMM_STATE_RUNNING);
+		teardown(state);
+	}
+}
+
+/* The worker for sockets, too, has what it was asked for to answer, and nothing else. */
+static void the_worker_makes_no_connection_to_the_server(void **state)
+{
+	const uint32_t answer[] = { 0, htole32(ECONNREFUSED) };
+	struct plugs *p = *state;
+
+	make_running(p->f);
+	agent_say_numbers(p->f, AGENT_CONNECT, 70, AGENT_SOCKET_NAMES);
+	assert_int_equal(expect_connect(p), 0);
+	assert_int_equal(send(p->f->worker, answer, sizeof(answer), 0), sizeof(answer));
+	fake_loop_run(p->f->loop);
+	assert_true(p->f->failed);
+}
+
 int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
@@ -227,6 +339,9 @@ int main(void)
 		cmocka_unit_test(what_is_no_answer_ends_the_conversation),
 		TEST(a_full_socket_costs_a_question_and_nothing_else),
 		TEST(with_nobody_to_ask_questions_are_dropped),
+		TEST(connections_are_made_and_refused),
+		cmocka_unit_test(an_answer_to_no_connection_ends_the_conversation),
+		TEST(the_worker_makes_no_connection_to_the_server),
 	};
 
 	return cmocka_run_group_tests_name("names in the VMM", tests, NULL, NULL);

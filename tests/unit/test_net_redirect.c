@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/agent_proto.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/netlink.h"
@@ -67,6 +68,16 @@ static int bound(uint16_t port)
 	return bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0 ? -1 : fd;
 }
 
+/* A listener at port 53 of TCP, whose connections are made by the kernel; nobody accepts them. */
+static void listen_tcp(void)
+{
+	const struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(53) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, 10) < 0)
+		_exit(1);
+}
+
 /* In the neighbour's process. */
 static void neighbour_run(int told, int tell)
 {
@@ -76,6 +87,7 @@ static void neighbour_run(int told, int tell)
 	    read(told, &(char){ 0 }, 1) != 1 ||
 	    system("ip address add 10.9.0.1/24 dev peer && ip link set peer up"))
 		_exit(1);
+	listen_tcp();
 	for (int i = 0; i < 2; i++)
 		pfd[i] = (struct pollfd){ bound((uint16_t)(53 + i)), POLLIN, 0 };
 	for (ssize_t n = write(tell, "2", 1); n > 0 && poll(pfd, 2, -1) > 0;)
@@ -144,6 +156,34 @@ static bool is_answered(uint16_t port)
 	return false;
 }
 
+/* Can this namespace connect to the neighbour's port 53, from a port of its own or, 0, the kernel's? */
+static bool is_connected(uint16_t from)
+{
+	const struct sockaddr_in own = { .sin_family = AF_INET, .sin_port = htons(from) };
+	const struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(53),
+					.sin_addr.s_addr = htonl(0x0a090001) };
+	cleanup_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct pollfd pfd = { fd, POLLOUT, 0 };
+
+	assert_int_equal(bind(fd, (const struct sockaddr *)&own, sizeof(own)), 0);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), -1);
+	assert_int_equal(errno, EINPROGRESS);
+	return poll(&pfd, 1, 300) > 0 && pfd.revents == POLLOUT;
+}
+
+/* Has the guest had TCP from port 53 of the neighbour's? */
+static bool guest_has_tcp(struct fixture *f)
+{
+	struct pollfd pfd = { f->tap_fd, POLLIN, 0 };
+	uint8_t p[2048];
+
+	while (poll(&pfd, 1, 100) > 0)
+		if (read(f->tap_fd, p, sizeof(p)) >= HEADERS && p[12 + 12] == 8 && p[12 + 13] == 0 &&
+		    p[12 + 14 + 9] == 6 && p[12 + 34] == 0 && p[12 + 35] == 53)
+			return true;
+	return false;
+}
+
 /* Has the guest had a datagram from a port of the neighbour's? What came before it is read away. */
 static bool guest_has(struct fixture *f, uint16_t port)
 {
@@ -193,6 +233,25 @@ static void answers_about_names_are_had_by_both(void **state)
 	assert_false(is_answered(53));
 }
 
+static void by_tcp_answers_are_whose_the_port_is(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f);
+	net_redirect_share_names(&f->nl, f->eth0, f->tap);
+	assert_false(is_connected(40000));
+	assert_true(guest_has_tcp(f));
+	net_redirect_names_ports();
+	assert_true(is_connected(0));
+	assert_true(is_connected(AGENT_DNS_OWN_FIRST));
+	assert_true(is_connected(AGENT_DNS_OWN_LAST));
+	assert_false(guest_has_tcp(f));
+	assert_false(is_connected(AGENT_DNS_OWN_LAST + 1));
+	assert_true(guest_has_tcp(f));
+	assert_int_equal(net_redirect_join(&f->nl, f->eth0, f->tap, mac, NULL), 0);
+	assert_false(is_connected(0));
+}
+
 static void nothing_is_left(void **state)
 {
 	struct fixture *f = *state;
@@ -212,6 +271,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_guest_alone_has_what_arrives),
 		TEST(answers_about_names_are_had_by_both),
+		TEST(by_tcp_answers_are_whose_the_port_is),
 		TEST(nothing_is_left),
 	};
 

@@ -5,6 +5,8 @@
  */
 #include "unit.h"
 
+#include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -29,6 +31,7 @@
 #include "net_redirect.h"
 
 #define DEVICES "3"
+#define NAME_SERVER 0x7f00000bu
 #define WAIT_MS 10000
 
 struct fixture {
@@ -38,13 +41,14 @@ struct fixture {
 
 static void watch_main(int sock, int log, const char *ifindex)
 {
-	char format[8], level[8];
+	char format[8], level[8], names[16];
 
 	snprintf(format, sizeof(format), "%d", LOG_FORMAT_TEXT);
 	snprintf(level, sizeof(level), "%d", LOG_LEVEL_WARNING);
+	snprintf(names, sizeof(names), "%u", NAME_SERVER);
 	if (dup2(log, STDERR_FILENO) < 0 || dup2(sock, 3) < 0)
 		_exit(2);
-	execl("./krun-gpu-net", "krun-gpu-net", format, level, DEVICES, "1", "0", ifindex,
+	execl("./krun-gpu-net", "krun-gpu-net", format, level, DEVICES, "1", names, ifindex,
 	      NULL);
 	_exit(2);
 }
@@ -225,12 +229,59 @@ static void what_is_too_much_does_not_end_it(void **state)
 		agent_interfaces_release(i, 1);
 }
 
+/* Its answer to who wants a connection to the name server: the connection, or -errno. */
+static int connect_to_names(struct fixture *f, uint32_t slot)
+{
+	const uint32_t wanted = htole32(slot);
+
+	assert_int_equal(msg_send(f->sock, VMM_NET_DNS_CONNECT, &wanted, sizeof(wanted), NULL, 0), 0);
+	for (;;) {
+		cleanup_msg struct msg msg = { 0 };
+		struct wire_reader r;
+		uint32_t code;
+
+		if (msg_recv(f->sock, &msg) != 1)
+			fail_msg("krun-gpu-net has ended");
+		if (msg.type != VMM_NET_DNS_CONNECTED)
+			continue;
+		r = WIRE_READER(msg.payload, msg.len);
+		assert_int_equal(wire_get_u32(&r), slot);
+		code = wire_get_u32(&r);
+		assert_int_equal(msg.nfds, code ? 0 : 1);
+		return code ? -(int)code : steal_fd(&msg.fds[0]);
+	}
+}
+
+/* With the rights that it has left, and past its own redirect. */
+static void the_name_server_is_connected_to(void **state)
+{
+	const struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(53),
+					.sin_addr.s_addr = htonl(NAME_SERVER) };
+	cleanup_close int server = -1, fd = -1, got = -1;
+	struct fixture *f = *state;
+
+	begin(f);
+	assert_int_equal(system("ip link set lo up"), 0);
+	assert_int_equal(connect_to_names(f, 1), -ECONNREFUSED);
+	server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(server, (const struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(server, 5), 0);
+	fd = connect_to_names(f, 2);
+	assert_true(fd >= 0);
+	got = accept(server, NULL, NULL);
+	assert_int_equal(send(fd, "?", 1, 0), 1);
+	assert_int_equal(recv(got, &(char){ 0 }, 1, 0), 1);
+	close(steal_fd(&fd)); /* nobody else has it */
+	assert_int_equal(recv(got, &(char){ 0 }, 1, 0), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		T(what_there_is_is_told_at_first_and_what_goes_later),
 		T(what_is_too_much_does_not_end_it),
+		T(the_name_server_is_connected_to),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
