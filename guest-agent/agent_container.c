@@ -233,10 +233,20 @@ static void obey_container(struct container *c, struct wire_reader *r)
 	agent_container_release(&spec);
 }
 
-static void obey_start(struct container *c)
+static void obey_start(struct container *c, struct wire_reader *msg)
 {
-	cleanup_error struct error *err = NULL;
-	int r = c->init ? process_go(c->init) : -ESRCH;
+	const uint32_t name_server = wire_get_u32(msg);
+	cleanup_error struct error *names = NULL, *err = NULL;
+	int r;
+
+	if (!wire_done(msg)) {
+		error_set(&err, EPROTO, "malformed start message");
+		container_fail(c, 0, err);
+		return;
+	}
+	if (c->names.source.fd < 0 && names_serve(&c->names, name_server, &names) < 0)
+		control_send_log(c->control, LOG_LEVEL_WARNING, error_msg(names));
+	r = c->init ? process_go(c->init) : -ESRCH;
 
 	if (r == -EINVAL)
 		error_set(&err, 0, "the container is not in the state `created`");
@@ -390,7 +400,7 @@ void container_message(struct container *c, const struct msg *msg)
 		obey_container(c, &r);
 		break;
 	case AGENT_START:
-		obey_start(c);
+		obey_start(c, &r);
 		break;
 	case AGENT_EXEC:
 		obey_exec(c, &r);

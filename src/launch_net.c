@@ -29,6 +29,7 @@
 #define WATCH_FD 3
 #define QUEUES_ANNOTATION "krun-gpu.net-queues"
 #define VHOST_ANNOTATION "krun-gpu.vhost-net"
+#define MANAGER_ANNOTATION "io.container.manager"
 #define VHOST_DEVICE "/dev/vhost-net"
 #define RESOLV_CONF "/etc/resolv.conf"
 /* Network devices that stand for no interface yet, where an engine may connect more. */
@@ -170,6 +171,17 @@ static int open_vhosts(struct launch *l, struct error **err)
 	return 0;
 }
 
+/*
+ * Where the runtime makes the network namespace an engine may connect it between create and start: docker
+ * from version 27 on, and ctr. podman does so with a user namespace alone; without one it means no network.
+ */
+static bool connected_later(const struct oci_spec *spec)
+{
+	const char *manager = oci_spec_annotation(spec, MANAGER_ANNOTATION);
+
+	return !manager || strcmp(manager, "libpod") || oci_spec_namespace(spec, CLONE_NEWUSER);
+}
+
 int launch_net(struct launch *l, struct error **err)
 {
 	cleanup_close int netns = -1;
@@ -184,11 +196,7 @@ int launch_net(struct launch *l, struct error **err)
 	if (net_namespace_run(netns, connect_guest, l, err) < 0)
 		return -1;
 	l->num_nets = l->net.count;
-	/*
-	 * Where the runtime makes both namespaces podman sets the network up between create and
-	 * start, in a user namespace's case alone.
-	 */
-	if (l->net.veth || (l->new_netns && oci_spec_namespace(&l->c.spec, CLONE_NEWUSER))) {
+	if (l->net.veth || (l->new_netns && connected_later(&l->c.spec))) {
 		l->num_nets += SPARE_DEVICES;
 		if (l->num_nets > VMM_NET_MAX)
 			l->num_nets = VMM_NET_MAX;

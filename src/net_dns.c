@@ -74,6 +74,11 @@ void net_dns_open(struct net_dns *d, uint32_t address)
 		d->questions[i].fd = -1;
 }
 
+void net_dns_serve(struct net_dns *d, uint32_t address)
+{
+	d->server = server_at(address);
+}
+
 bool net_dns_asks(const struct net_dns *d)
 {
 	return d->server.sin_family;
@@ -153,6 +158,19 @@ static int ask(struct net_dns *d, const struct msg *msg)
 	return 0;
 }
 
+/* The guest may speak for the VMM: nothing but the loopback interface's own addresses is looked at. */
+static int note_settle(struct net_dns *d, const struct msg *msg)
+{
+	struct wire_reader r = WIRE_READER(msg->payload, msg->len);
+	const uint32_t address = wire_get_u32(&r);
+
+	if (!wire_done(&r) || (address && address >> 24 != IN_LOOPBACKNET))
+		return -EPROTO;
+	d->settle = true;
+	d->settle_address = address;
+	return 0;
+}
+
 static int obey(struct net_dns *d, const struct msg *msg, int vmm)
 {
 	switch (msg->type) {
@@ -160,6 +178,8 @@ static int obey(struct net_dns *d, const struct msg *msg, int vmm)
 		return ask(d, msg);
 	case VMM_NET_DNS_CONNECT:
 		return connect_by_tcp(d, msg, vmm);
+	case VMM_NET_SETTLE:
+		return note_settle(d, msg);
 	default:
 		return -EPROTO;
 	}

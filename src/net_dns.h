@@ -33,6 +33,8 @@ struct net_dns {
 	struct sockaddr_in server; /* family 0: there is none, and nothing is asked */
 	struct net_dns_question questions[NET_DNS_MAX];
 	struct msg_buffer in; /* what the VMM says */
+	bool settle; /* VMM_NET_SETTLE has come; who answers it makes this false */
+	uint32_t settle_address;
 };
 
 /**
@@ -46,6 +48,9 @@ bool net_dns_is_served(uint32_t address);
 /** net_dns_open() - begin without questions; @address as above, or 0: none will be asked */
 void net_dns_open(struct net_dns *d, uint32_t address);
 
+/** net_dns_serve() - from now on there is a server; @address as above */
+void net_dns_serve(struct net_dns *d, uint32_t address);
+
 /** net_dns_asks() - is there a server to ask? */
 bool net_dns_asks(const struct net_dns *d);
 
@@ -54,7 +59,7 @@ void net_dns_close(struct net_dns *d);
 
 /**
  * net_dns_receive() - take what the VMM has said, which is the guest's: VMM_NET_DNS, and nothing else but
- *		       VMM_NET_DNS_CONNECT, which is answered
+ *		       VMM_NET_DNS_CONNECT, which is answered, and VMM_NET_SETTLE, which is noted
  * @vmm: readable; is read once, and not waited for
  *
  * Return: 0; -EPIPE: it has ended; -EPROTO and others: it has broken the protocol.

@@ -52,6 +52,7 @@
 
 struct device {
 	int ifindex; /* of the interface it stands for; 0: of none */
+	int tap; /* ifindex; 0: made by `create`, which knew of the name server what there was to know */
 	char *sent;  /* owned: the description that was sent last; NULL: none yet */
 	size_t sent_len;
 	uint8_t mac[AGENT_MAC_LEN]; /* that the guest may send with */
@@ -163,6 +164,7 @@ static struct device *plug(struct watch *w, int ifindex, struct agent_interface 
 	r = net_redirect_join(&w->nl, ifindex, tap, in->mac, err);
 	if (r == 0) {
 		d->ifindex = ifindex;
+		d->tap = tap;
 		if (net_dns_asks(&w->dns))
 			net_redirect_share_names(&w->nl, ifindex, tap);
 		device_describe(w, d, in, fds, w->queues);
@@ -256,6 +258,33 @@ static bool drain(int fd)
 	return changed;
 }
 
+/* A name server that the engine has begun since create; before what is plugged, which takes part in it. */
+static uint32_t look_for_names(struct watch *w)
+{
+	const uint32_t address = w->dns.settle_address;
+
+	if (!address || net_dns_asks(&w->dns) || !net_dns_is_served(address))
+		return 0;
+	net_dns_serve(&w->dns, address);
+	net_redirect_names_ports();
+	for (size_t i = 0; i < w->count; i++)
+		if (w->devices[i].ifindex && w->devices[i].tap)
+			net_redirect_share_names(&w->nl, w->devices[i].ifindex, w->devices[i].tap);
+	return address;
+}
+
+/* The container's process is about to begin: it finds everything there. */
+static void settle(struct watch *w)
+{
+	const uint32_t name_server = look_for_names(w);
+
+	w->dns.settle = false;
+	drain(w->events.fd);
+	w->look_at = -1;
+	look(w);
+	watch_send(VMM_NET_SETTLED, name_server, NULL, 0, NULL, 0);
+}
+
 static int64_t now_ms(void)
 {
 	struct timespec ts;
@@ -294,6 +323,8 @@ static bool watch_turn(struct watch *w, const struct pollfd *pfd)
 	net_dns_answer(&w->dns, pfd + WAIT_DNS, WATCH_FD);
 	if (pfd[WAIT_VMM].revents && !hear_vmm(w))
 		return false;
+	if (w->dns.settle)
+		settle(w);
 	if (pfd[WAIT_EVENTS].revents && drain(w->events.fd))
 		w->look_at = now_ms() + QUIET_MS;
 	for (unsigned int i = 0; i < NET_LOCAL_FAMILIES; i++)

@@ -116,7 +116,7 @@ static void container_on_started(void *data, uint32_t id, uint32_t pid)
 	struct container_process *p = container_process_find(c, id);
 	cleanup_wire struct wire_writer w = { 0 };
 
-	if (!p || p->started || p->exited || (id == 0 && !c->start_sent)) {
+	if (!p || p->started || p->exited || (id == 0 && (!c->start_sent || c->settling))) {
 		container_fail(c, EPROTO, "the guest agent started a process that nobody asked for");
 		return;
 	}
@@ -238,15 +238,17 @@ static void container_on_dns(void *data, uint32_t cookie, const char *question, 
 {
 	struct container *c = data;
 
-	if (c->dns.ask && !c->over)
-		c->dns.ask(c->dns.data, cookie, question, len);
+	if (c->net.ask && !c->over)
+		c->net.ask(c->net.data, cookie, question, len);
 }
 
-void container_set_dns(struct container *c, const struct container_dns *dns)
+void container_set_net(struct container *c, const struct container_net *net)
 {
-	c->dns = dns ? *dns : (struct container_dns){ 0 };
-	if (!dns)
-		container_socket_dns_lost(c);
+	c->net = net ? *net : (struct container_net){ 0 };
+	if (net)
+		return;
+	container_socket_dns_lost(c);
+	container_net_settled(c, 0);
 }
 
 static void container_on_lost(void *data, const char *why)

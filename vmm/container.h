@@ -69,26 +69,38 @@ int container_local_connect(struct container *c, int fd, uint32_t port, const vo
 			    size_t len);
 
 /**
- * struct container_dns - who is asked about names
+ * struct container_net - who looks after the container's network namespace, and is asked about names
  * @ask:     by UDP: @question is @len bytes, 1 to AGENT_DNS_MAX, of the guest's making, as @cookie is. An
  *	     answer goes to the agent as AGENT_DNS_IS. What cannot be asked now is dropped: who asked asks
  *	     again.
  * @connect: by TCP: 0 when container_dns_connected() will be called for @slot, or -errno
+ * @settle:  what has changed is to be told before the container's process begins: 0 when
+ *	     container_net_settled() will be called, or -errno. @name_server: see VMM_NET_SETTLE
  */
-struct container_dns {
+struct container_net {
 	void (*ask)(void *data, uint32_t cookie, const char *question, size_t len);
 	int (*connect)(void *data, uint32_t slot);
+	int (*settle)(void *data, uint32_t name_server);
 	void *data; /* borrowed */
 };
 
 /**
- * container_set_dns() - from now on
- * @dns: copied; NULL: nobody is asked, as at the beginning: questions are dropped, and connections refused
+ * container_set_net() - from now on
+ * @net: copied; NULL: nobody is asked, as at the beginning: questions are dropped, connections refused, and
+ *	 a process that waits begins
  */
-void container_set_dns(struct container *c, const struct container_dns *dns);
+void container_set_net(struct container *c, const struct container_net *net);
 
 /**
- * container_dns_connected() - the answer to container_dns.connect
+ * container_net_settled() - the answer to container_net.settle, after all that there was to tell
+ * @name_server: see VMM_NET_SETTLED
+ *
+ * Return: 0, or -EPROTO when it is the answer to nothing.
+ */
+int container_net_settled(struct container *c, uint32_t name_server);
+
+/**
+ * container_dns_connected() - the answer to container_net.connect
  * @code: errno, or 0 with a connection as @fd, which is taken over, also on failure
  *
  * Return: 0, or -EPROTO when it is the answer to nothing.

@@ -116,22 +116,47 @@ static void request_cgroup(struct container *c, struct control_conn *conn, const
 	control_conn_set_user(conn, c);
 }
 
+static void start_now(struct container *c, uint32_t name_server)
+{
+	struct container_process *p = &c->processes[0];
+	cleanup_wire struct wire_writer w = { 0 };
+	int sent;
+
+	wire_put_u32(&w, name_server);
+	sent = w.failed ? -ENOMEM : agent_link_send(c->link, AGENT_START, w.data, w.len);
+	c->start_sent = sent == 0;
+	if (sent == 0 || !p->conn)
+		return;
+	control_conn_set_user(p->conn, NULL);
+	control_send_error(p->conn, -sent, "cannot reach the guest agent");
+	p->conn = NULL;
+}
+
+int container_net_settled(struct container *c, uint32_t name_server)
+{
+	if (!c->settling)
+		return -EPROTO;
+	c->settling = false;
+	if (!c->over && !c->processes[0].exited)
+		start_now(c, name_server);
+	return 0;
+}
+
 static void request_start(struct container *c, struct control_conn *conn, struct wire_reader *r)
 {
-	int sent;
+	const uint32_t name_server = wire_get_u32(r);
 
 	if (!wire_done(r) || c->state != VMM_STATE_CREATED || c->start_sent) {
 		control_send_error(conn, EINVAL, "the container is not in the state created");
 		return;
 	}
-	sent = agent_link_send(c->link, AGENT_START, NULL, 0);
-	if (sent < 0) {
-		control_send_error(conn, -sent, "cannot reach the guest agent");
-		return;
-	}
 	c->start_sent = true;
 	c->processes[0].conn = conn;
 	control_conn_set_user(conn, c);
+	/* An engine may have connected networks since create. */
+	c->settling = c->net.settle && c->net.settle(c->net.data, name_server) == 0;
+	if (!c->settling)
+		start_now(c, 0);
 }
 
 static void request_signal(struct container *c, struct control_conn *conn, struct wire_reader *r)

@@ -66,6 +66,7 @@ struct container {
 	struct event_source signal_src;
 	int terminal; /* owned duplicate of the terminal, for its size; -1: none */
 	bool start_sent;
+	bool settling; /* AGENT_START waits for container_net_settled() */
 	struct container_process processes[CONTAINER_MAX_PROCESSES];
 	uint32_t next_id;
 	/* A queue: the agent answers signals in their order. */
@@ -78,7 +79,7 @@ struct container {
 	struct container_socket sockets[AGENT_SOCKET_CONNS_MAX];
 	/* By slot: the connection, which is the vsock device's; -1: none. */
 	int locals[AGENT_LOCAL_CONNS_MAX];
-	struct container_dns dns; /* zero: nobody is asked about names */
+	struct container_net net; /* zero: there is nobody */
 	bool cgroup_asked;		  /* AGENT_CGROUP is sent and not answered */
 	struct control_conn *cgroup_conn; /* who waits for the answer; NULL: nobody any more */
 };

@@ -43,7 +43,7 @@ static int socket_ask(struct container *c, uint32_t slot, uint32_t number)
 	const struct connect_request r = { .slot = htole32(slot), .socket = htole32(number) };
 
 	if (number == AGENT_SOCKET_NAMES)
-		return c->dns.connect ? c->dns.connect(c->dns.data, slot) : -ECONNREFUSED;
+		return c->net.connect ? c->net.connect(c->net.data, slot) : -ECONNREFUSED;
 	if (c->connect_fd < 0)
 		return -EINVAL;
 	if (send(c->connect_fd, &r, sizeof(r), MSG_DONTWAIT | MSG_NOSIGNAL) != sizeof(r))

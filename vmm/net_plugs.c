@@ -87,6 +87,24 @@ static int plugs_connect(void *data, uint32_t slot)
 	return w.failed ? -ENOMEM : msg_send_now(np->sock, VMM_NET_DNS_CONNECT, w.data, w.len);
 }
 
+static int plugs_settle(void *data, uint32_t name_server)
+{
+	cleanup_wire struct wire_writer w = { 0 };
+	const struct net_plugs *np = data;
+
+	wire_put_u32(&w, name_server);
+	return w.failed ? -ENOMEM : msg_send_now(np->sock, VMM_NET_SETTLE, w.data, w.len);
+}
+
+static int plugs_settled(struct net_plugs *np, const struct msg *msg)
+{
+	struct wire_reader r = WIRE_READER(msg->payload, msg->len);
+	const uint32_t name_server = wire_get_u32(&r);
+
+	return !wire_done(&r) || msg->nfds ? -EPROTO :
+					     container_net_settled(np->container, name_server);
+}
+
 static int plugs_dns_connected(struct net_plugs *np, struct msg *msg)
 {
 	struct wire_reader r = WIRE_READER(msg->payload, msg->len);
@@ -145,6 +163,8 @@ static void plugs_ready(void *data, uint32_t events)
 		r = plugs_dns_is(np, &msg);
 	else if (r > 0 && msg.type == VMM_NET_DNS_CONNECTED)
 		r = plugs_dns_connected(np, &msg);
+	else if (r > 0 && msg.type == VMM_NET_SETTLED)
+		r = plugs_settled(np, &msg);
 	else if (r > 0)
 		r = plugs_obey(np, &msg);
 	if (r >= 0)
@@ -152,7 +172,7 @@ static void plugs_ready(void *data, uint32_t events)
 	log_warning("the container's network is not followed any more: %s",
 		    r == -EPIPE ? "krun-gpu-net has ended" : strerror(-r));
 	event_loop_remove(np->loop, &np->src);
-	container_set_dns(np->container, NULL);
+	container_set_net(np->container, NULL);
 }
 
 struct net_plugs *net_plugs_create(struct event_loop *loop, int sock, const struct vmm_config *cfg,
@@ -168,7 +188,8 @@ struct net_plugs *net_plugs_create(struct event_loop *loop, int sock, const stru
 		r = event_loop_add(loop, &np->src, sock, EPOLLIN, plugs_ready, np);
 	}
 	if (r == 0) {
-		container_set_dns(container, &(struct container_dns){ plugs_ask, plugs_connect, np });
+		container_set_net(container, &(struct container_net){ plugs_ask, plugs_connect,
+								      plugs_settle, np });
 		return np;
 	}
 	error_set(err, -r, "cannot follow the container's network");
@@ -181,7 +202,7 @@ void net_plugs_free(struct net_plugs *np)
 {
 	if (!np)
 		return;
-	container_set_dns(np->container, NULL);
+	container_set_net(np->container, NULL);
 	event_loop_remove(np->loop, &np->src);
 	close(np->sock);
 	free(np);

@@ -80,7 +80,8 @@ enum { AGENT_STREAM_STDIN, AGENT_STREAM_STDOUT, AGENT_STREAM_STDERR, AGENT_STREA
 enum agent_msg {
 	/* host to agent */
 	AGENT_CONTAINER = 1, /* struct agent_container */
-	AGENT_START,	     /* empty */
+	AGENT_START,	     /* u32 an address at which to answer questions about names from now on; 0: as
+			      * AGENT_CONTAINER has it */
 	AGENT_EXEC,	     /* u32 id, struct agent_process */
 	AGENT_SIGNAL,	     /* u32 id, u32 signo, u8 all: every process of the container */
 	AGENT_RESIZE,	     /* u32 id, u32 rows, u32 columns */

@@ -32,7 +32,7 @@ enum vmm_msg {
 	VMM_CREATED,	/* empty */
 	VMM_OK,		/* empty */
 	VMM_ERROR,	/* u32 errno or 0, string */
-	VMM_START,	/* control: execute the container's process */
+	VMM_START,	/* control: execute the container's process; u32 as AGENT_START */
 	VMM_SIGNAL,	/* control: u32 signo, u8 all */
 	VMM_STATE,	/* control: answered by VMM_STATE_IS */
 	VMM_STATE_IS,	/* u8 enum vmm_container_state */
@@ -109,9 +109,13 @@ enum vmm_net_msg {
 			   * somebody in the namespace connected; fd: the connection */
 	VMM_NET_DNS_IS,	  /* as AGENT_DNS_IS */
 	VMM_NET_DNS_CONNECTED, /* u32 slot, u32 errno or 0; then fd: the connection */
+	VMM_NET_SETTLED, /* all that there is has been told; u32 the address of a name server that was
+			  * found just now, or 0 */
 	/* and what the VMM says to it, which is the guest's: */
 	VMM_NET_DNS = 64, /* as AGENT_DNS */
 	VMM_NET_DNS_CONNECT, /* u32 slot, which comes back: connect to the name server by TCP */
+	VMM_NET_SETTLE, /* tell what has changed, now; u32 an address of the loopback interface's at which
+			 * there may be a name server by now, or 0 */
 };
 
 struct vmm_config {

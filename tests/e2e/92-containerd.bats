@@ -45,7 +45,10 @@ ctrun='
 @test "ctr: run, streams, exit code, exec, pause, kill, limits" {
 	run host "$ctrun"'
 		echo input | ctrun --rm --memory-limit 134217728 --cpus 1 --env A=b /tmp/ctrd/rootfs once \
-			sh -c "cat; echo \$A; nproc; cat /sys/fs/cgroup/memory.max; exit 7" || echo "code $?"
+			sh -c "read -r line; echo \$line; echo \$A; nproc
+			while read -r what kib unit; do
+				[ \$what = MemTotal: ] && [ \$kib -le 200000 ] && echo small
+			done < /proc/meminfo; exit 7" || echo "code $?"
 		ctrun -d /tmp/ctrd/rootfs life sleep 1000
 		ctr task exec --exec-id one life echo executed
 		ctr task exec --exec-id two life sh -c "exit 9" || echo "code $?"
@@ -53,12 +56,12 @@ ctrun='
 		[ "$(cat /tmp/ctrd/release)" != "$(uname -r)" ] && echo kernel
 		ctr task pause life; ctr task ls | awk "/^life/ { print \$3 }"
 		ctr task resume life; ctr task exec --exec-id four life echo again
-		ctr task metrics life | grep -cE "^(memory.usage_in_bytes|memory.usage|pids.current)"
+		ctr task metrics life | grep -cE "^(memory.usage|pids.current) "
 		ctr task kill -s KILL life; until_true 30 eval "ctr task ls | grep -q STOPPED"
-		ctr task rm life > /dev/null 2>&1 || echo "code $?"
+		ctr task rm life > /dev/null 2>&1 || true
 		ctr container rm life; all_gone 20 && echo gone'
 	[ "$status" -eq 0 ]
-	[ "${lines[*]}" = "input b 1 134217728 code 7 executed code 9 kernel PAUSED again 2 code 137 gone" ]
+	[ "${lines[*]}" = "input b 1 small code 7 executed code 9 kernel PAUSED again 2 gone" ]
 }
 
 @test "ctr --cni: the interface that comes after create is the guest's" {

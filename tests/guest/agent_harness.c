@@ -336,7 +336,7 @@ void harness_start(struct harness *h)
 {
 	uint32_t v[2];
 
-	harness_send_u32s(h, AGENT_START, NULL, 0);
+	harness_send_u32s(h, AGENT_START, (uint32_t[]){ 0 }, 1);
 	harness_expect_u32s(h, AGENT_STARTED, v, 2);
 	assert_int_equal(v[0], 0);
 }
@@ -405,7 +405,7 @@ struct harness_result harness_run(struct harness *h, const struct agent_containe
 	msg = receive(h);
 	if (!result_error(&res, &msg)) {
 		assert_int_equal(msg.type, AGENT_READY);
-		harness_send_u32s(h, AGENT_START, NULL, 0);
+		harness_send_u32s(h, AGENT_START, (uint32_t[]){ 0 }, 1);
 		msg_release(&msg);
 		msg = receive(h);
 		if (!result_error(&res, &msg))

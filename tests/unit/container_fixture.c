@@ -301,7 +301,7 @@ void make_running(struct fixture *f)
 
 	make_created(f);
 	sock = connect_control(f);
-	request(f, sock, VMM_START, NULL, 0);
+	request(f, sock, VMM_START, "\0\0\0", 4);
 	expect(f, f->agent, AGENT_START);
 	agent_say_numbers(f, AGENT_STARTED, 0, 1);
 	expect(f, sock, VMM_OK);

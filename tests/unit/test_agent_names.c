@@ -397,6 +397,24 @@ static void an_address_that_cannot_be_had_is_refused(void **state)
 			       "requested address");
 }
 
+/* The engine has it since `create`. */
+static void a_server_may_come_with_the_start(void **state)
+{
+	const uint32_t server = SERVER;
+	cleanup_close int fd = -1;
+	struct harness *h = *state;
+	uint32_t v[2];
+
+	NEED(h);
+	harness_create(h, harness_sh_spec("sleep 100"));
+	harness_send_u32s(h, AGENT_START, &server, 1);
+	harness_expect_u32s(h, AGENT_STARTED, v, 2);
+	fd = client();
+	ask(fd, "one", 3);
+	answer(h, expect_question(h, "one", 3), "first");
+	expect_answer(fd, "first");
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, harness_setup, harness_teardown)
@@ -413,6 +431,7 @@ int main(void)
 		TEST(the_servers_own_ports_are_left_alone),
 		TEST(without_a_server_nobody_listens),
 		TEST(an_address_that_cannot_be_had_is_refused),
+		TEST(a_server_may_come_with_the_start),
 	};
 
 	return cmocka_run_group_tests(tests, harness_group_setup, harness_group_teardown);

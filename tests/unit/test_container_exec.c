@@ -21,7 +21,7 @@ static void test_exec_error_at_start(void **state)
 
 	make_created(f);
 	sock = connect_control(f);
-	request(f, sock, VMM_START, NULL, 0);
+	request(f, sock, VMM_START, "\0\0\0", 4);
 	expect(f, f->agent, AGENT_START);
 	agent_say_error(f, 0, ENOENT, "executable file `x` not found in $PATH");
 	expect_error(f, sock, ENOENT, "not found");

@@ -276,6 +276,10 @@ static void what_the_vmm_may_not_say_ends_it(void **state)
 		{ VMM_NET_DNS, "\1\0\0\0\1\0\0\0xy", 10 },
 		{ VMM_NET_DNS_IS, "\1\0\0\0\1\0\0\0x", 9 },
 		{ VMM_NET_DNS_CONNECT, "", 0 },
+		{ VMM_NET_SETTLE, "", 0 },
+		{ VMM_NET_SETTLE, "\0\0\0\0\0", 5 },
+		{ VMM_NET_SETTLE, "\1\0\0\x0a", 4 }, /* 10.0.0.1 */
+		{ VMM_NET_SETTLED, "\0\0\0\0", 4 },
 		{ VMM_NET_DNS_CONNECT, "\1\0\0", 3 },
 		{ VMM_NET_DNS_CONNECT, "\1\0\0\0\2", 5 },
 		{ VMM_NET_DNS_CONNECTED, "\1\0\0\0", 4 },

@@ -50,6 +50,61 @@ static int teardown(void **state)
 	return 0;
 }
 
+static bool readable(int sock)
+{
+	struct pollfd pfd = { sock, POLLIN, 0 };
+
+	return poll(&pfd, 1, 0) > 0;
+}
+
+static void net_says(struct plugs *p, uint32_t type, const void *payload, size_t len)
+{
+	assert_int_equal(msg_send(p->net, type, payload, len, NULL, 0), 0);
+	fake_loop_run(p->f->loop);
+}
+
+/* As far as krun-gpu-net is asked what has changed; the connection of who starts it. */
+static int begin_start(struct plugs *p)
+{
+	struct wire_reader r;
+	struct msg msg;
+	int sock;
+
+	make_created(p->f);
+	sock = connect_control(p->f);
+	request(p->f, sock, VMM_START, "\x0b\0\0\x7f", 4);
+	msg = expect_msg(p->f, p->net, VMM_NET_SETTLE);
+	r = WIRE_READER(msg.payload, msg.len);
+	assert_int_equal(wire_get_u32(&r), 0x7f00000b);
+	assert_true(wire_done(&r));
+	msg_release(&msg);
+	assert_false(readable(p->f->agent));
+	return sock;
+}
+
+/* The agent starts it, and answers at the address. */
+static void end_start(struct plugs *p, int sock, uint32_t name_server)
+{
+	struct msg msg = expect_msg(p->f, p->f->agent, AGENT_START);
+	struct wire_reader r = WIRE_READER(msg.payload, msg.len);
+
+	assert_int_equal(wire_get_u32(&r), name_server);
+	assert_true(wire_done(&r));
+	msg_release(&msg);
+	agent_say_numbers(p->f, AGENT_STARTED, 0, 1);
+	expect(p->f, sock, VMM_OK);
+	close(sock);
+	expect_state(p->f, VMM_STATE_RUNNING);
+}
+
+static void run_container(struct plugs *p)
+{
+	int sock = begin_start(p);
+
+	net_says(p, VMM_NET_SETTLED, "\0\0\0", 4);
+	end_start(p, sock, 0);
+}
+
 static void put(struct wire_writer *w, uint32_t cookie, const void *text, size_t len)
 {
 	wire_put_u32(w, cookie);
@@ -64,12 +119,6 @@ static void agent_asks(struct plugs *p, uint32_t cookie, const void *text, size_
 	put(&w, cookie, text, len);
 	agent_say(p->f, AGENT_DNS, w.data, w.len);
 	wire_writer_release(&w);
-}
-
-static void net_says(struct plugs *p, uint32_t type, const void *payload, size_t len)
-{
-	assert_int_equal(msg_send(p->net, type, payload, len, NULL, 0), 0);
-	fake_loop_run(p->f->loop);
 }
 
 static void net_answers(struct plugs *p, uint32_t cookie, const void *text, size_t len)
@@ -97,19 +146,12 @@ static void expect_text(struct plugs *p, int sock, uint32_t type, uint32_t cooki
 	msg_release(&msg);
 }
 
-static bool readable(int sock)
-{
-	struct pollfd pfd = { sock, POLLIN, 0 };
-
-	return poll(&pfd, 1, 0) > 0;
-}
-
 static void questions_and_answers_pass(void **state)
 {
 	static const char large[AGENT_DNS_MAX] = "large";
 	struct plugs *p = *state;
 
-	make_running(p->f);
+	run_container(p);
 	agent_asks(p, 7, "a\0b", 3);
 	agent_asks(p, UINT32_MAX, large, sizeof(large));
 	expect_text(p, p->net, VMM_NET_DNS, 7, "a\0b", 3);
@@ -137,7 +179,7 @@ static void what_is_no_question_breaks_the_protocol(void **state)
 
 		setup(state);
 		p = *state;
-		make_running(p->f);
+		run_container(p);
 		log_init("test", -1, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
 		if (i < sizeof(table) / sizeof(*table))
 			agent_say(p->f, AGENT_DNS, table[i].payload, table[i].len);
@@ -166,7 +208,7 @@ static void what_is_no_answer_ends_the_conversation(void **state)
 
 		setup(state);
 		p = *state;
-		make_running(p->f);
+		run_container(p);
 		log_init("test", -1, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
 		if (i < sizeof(table) / sizeof(*table)) {
 			net_says(p, VMM_NET_DNS_IS, table[i].payload, table[i].len);
@@ -191,7 +233,7 @@ static void a_full_socket_costs_a_question_and_nothing_else(void **state)
 	struct plugs *p = *state;
 	uint32_t asked = 1000, got = 0;
 
-	make_running(p->f);
+	run_container(p);
 	for (uint32_t i = 0; i < asked; i++)
 		agent_asks(p, i, large, sizeof(large));
 	expect_state(p->f, VMM_STATE_RUNNING);
@@ -206,7 +248,7 @@ static void with_nobody_to_ask_questions_are_dropped(void **state)
 {
 	struct plugs *p = *state;
 
-	make_running(p->f);
+	run_container(p);
 	shutdown(p->net, SHUT_RDWR);
 	fake_loop_run(p->f->loop);
 	agent_asks(p, 1, "question", 8);
@@ -216,6 +258,35 @@ static void with_nobody_to_ask_questions_are_dropped(void **state)
 	agent_asks(p, 2, "question", 8);
 	expect_state(p->f, VMM_STATE_RUNNING);
 	assert_false(p->f->failed);
+}
+
+static void a_name_server_may_come_before_the_process(void **state)
+{
+	struct plugs *p = *state;
+	int sock = begin_start(p);
+
+	net_says(p, VMM_NET_SETTLED, "\x0b\0\0\x7f", 4);
+	end_start(p, sock, 0x7f00000b);
+}
+
+static void the_process_begins_when_nobody_follows_the_network(void **state)
+{
+	struct plugs *p = *state;
+	int sock = begin_start(p);
+
+	shutdown(p->net, SHUT_RDWR);
+	fake_loop_run(p->f->loop);
+	end_start(p, sock, 0);
+}
+
+static void a_process_is_not_started_early(void **state)
+{
+	struct plugs *p = *state;
+	int sock = begin_start(p);
+
+	agent_say_numbers(p->f, AGENT_STARTED, 0, 1);
+	assert_true(p->f->failed);
+	close(sock);
 }
 
 /* krun-gpu-net is asked for a connection: the slot. */
@@ -258,7 +329,7 @@ static void connections_are_made_and_refused(void **state)
 	struct plugs *p = *state;
 	uint32_t one, two, port;
 
-	make_running(p->f);
+	run_container(p);
 	agent_say_numbers(p->f, AGENT_CONNECT, 70, AGENT_SOCKET_NAMES);
 	agent_say_numbers(p->f, AGENT_CONNECT, 71, AGENT_SOCKET_NAMES);
 	one = expect_connect(p);
@@ -297,7 +368,7 @@ static void an_answer_to_no_connection_ends_the_conversation(void **state)
 
 		setup(state);
 		p = *state;
-		make_running(p->f);
+		run_container(p);
 		log_init("test", -1, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
 		agent_say_numbers(p->f, AGENT_CONNECT, 70, AGENT_SOCKET_NAMES);
 		agent_say_numbers(p->f, AGENT_CONNECT, 71, 0);
@@ -322,7 +393,7 @@ static void the_worker_makes_no_connection_to_the_server(void **state)
 	const uint32_t answer[] = { 0, htole32(ECONNREFUSED) };
 	struct plugs *p = *state;
 
-	make_running(p->f);
+	run_container(p);
 	agent_say_numbers(p->f, AGENT_CONNECT, 70, AGENT_SOCKET_NAMES);
 	assert_int_equal(expect_connect(p), 0);
 	assert_int_equal(send(p->f->worker, answer, sizeof(answer), 0), sizeof(answer));
@@ -340,6 +411,9 @@ int main(void)
 		TEST(a_full_socket_costs_a_question_and_nothing_else),
 		TEST(with_nobody_to_ask_questions_are_dropped),
 		TEST(connections_are_made_and_refused),
+		TEST(a_name_server_may_come_before_the_process),
+		TEST(the_process_begins_when_nobody_follows_the_network),
+		TEST(a_process_is_not_started_early),
 		cmocka_unit_test(an_answer_to_no_connection_ends_the_conversation),
 		TEST(the_worker_makes_no_connection_to_the_server),
 	};

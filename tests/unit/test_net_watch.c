@@ -275,6 +275,29 @@ static void the_name_server_is_connected_to(void **state)
 	assert_int_equal(recv(got, &(char){ 0 }, 1, 0), 0);
 }
 
+/* What there is now is told before the answer, without the pause in which others may come. */
+static void what_changed_is_told_before_the_process_begins(void **state)
+{
+	const uint32_t none = 0;
+	struct fixture *f = *state;
+	uint32_t type, plugged = 0;
+
+	begin(f);
+	assert_int_equal(system("ip link add name a1 type veth peer name pa1 && ip link set a1 up"), 0);
+	assert_int_equal(msg_send(f->sock, VMM_NET_SETTLE, &none, sizeof(none), NULL, 0), 0);
+	do {
+		cleanup_msg struct msg msg = { 0 };
+
+		if (msg_recv(f->sock, &msg) != 1)
+			fail_msg("krun-gpu-net has ended");
+		type = msg.type;
+		plugged += type == VMM_NET_PLUG;
+		if (type == VMM_NET_SETTLED)
+			assert_memory_equal(msg.payload, "\0\0\0", 4); /* it had the name server */
+	} while (type != VMM_NET_SETTLED);
+	assert_true(plugged >= 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +305,7 @@ int main(void)
 		T(what_there_is_is_told_at_first_and_what_goes_later),
 		T(what_is_too_much_does_not_end_it),
 		T(the_name_server_is_connected_to),
+		T(what_changed_is_told_before_the_process_begins),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
