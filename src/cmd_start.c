@@ -18,7 +18,8 @@
 static uint32_t find_name_server(const struct oci_spec *spec)
 {
 	for (size_t i = 0; i < spec->num_mounts; i++)
-		if (!strcmp(spec->mounts[i].destination, "/etc/resolv.conf") && spec->mounts[i].source)
+		if (!strcmp(spec->mounts[i].destination, "/etc/resolv.conf") &&
+		    spec->mounts[i].source && spec->mounts[i].source[0] == '/')
 			return resolv_conf_read_loopback(spec->mounts[i].source);
 	return 0;
 }

@@ -77,8 +77,11 @@ static int connect_guest(void *data, struct error **err)
 	}
 	if (l->net.count)
 		find_name_server(l);
-	if (l->net.name_server)
-		net_redirect_names_ports();
+	if (l->net.name_server) {
+		cleanup_close int ports = net_redirect_open_ports();
+
+		net_redirect_names_ports(ports);
+	}
 	for (size_t i = 0; i < l->net.count && l->net.name_server; i++)
 		net_redirect_share_names(&nl, l->net.ifindex[i], taps[i]);
 	return 0;

@@ -164,9 +164,9 @@ static int note_settle(struct net_dns *d, const struct msg *msg)
 	struct wire_reader r = WIRE_READER(msg->payload, msg->len);
 	const uint32_t address = wire_get_u32(&r);
 
-	if (!wire_done(&r) || (address && address >> 24 != IN_LOOPBACKNET))
+	if (!wire_done(&r) || d->settled || (address && address >> 24 != IN_LOOPBACKNET))
 		return -EPROTO;
-	d->settle = true;
+	d->settle = d->settled = true;
 	d->settle_address = address;
 	return 0;
 }

@@ -34,6 +34,7 @@ struct net_dns {
 	struct net_dns_question questions[NET_DNS_MAX];
 	struct msg_buffer in; /* what the VMM says */
 	bool settle; /* VMM_NET_SETTLE has come; who answers it makes this false */
+	bool settled; /* it has come, and does not come again: a process begins once */
 	uint32_t settle_address;
 };
 

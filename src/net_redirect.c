@@ -227,13 +227,22 @@ void net_redirect_share_names(struct netlink *nl, int ifindex, int tap)
 			    "(module cls_u32): %s", strerror(-r));
 }
 
-void net_redirect_names_ports(void)
+int net_redirect_open_ports(void)
 {
-	cleanup_close int fd = open("/proc/sys/net/ipv4/ip_local_port_range", O_WRONLY | O_CLOEXEC);
+	int fd = open("/proc/sys/net/ipv4/ip_local_port_range", O_WRONLY | O_CLOEXEC);
 
-	if (fd < 0 || dprintf(fd, "%u %u", AGENT_DNS_OWN_FIRST, AGENT_DNS_OWN_LAST) < 0)
+	return fd < 0 ? -errno : fd;
+}
+
+void net_redirect_names_ports(int fd)
+{
+	char text[16];
+	const int len = snprintf(text, sizeof(text), "%u %u", AGENT_DNS_OWN_FIRST,
+				 AGENT_DNS_OWN_LAST);
+
+	if (fd < 0 || write(fd, text, (size_t)len) < 0)
 		log_warning("the engine's name server has no answers by TCP from others: "
-			    "net.ipv4.ip_local_port_range: %s", strerror(errno));
+			    "net.ipv4.ip_local_port_range: %s", strerror(fd < 0 ? -fd : errno));
 }
 
 void net_redirect_remove(struct netlink *nl, int ifindex)

@@ -48,8 +48,18 @@ int net_redirect_set_mac(struct netlink *nl, int ifindex, const uint8_t *mac, st
  */
 void net_redirect_share_names(struct netlink *nl, int ifindex, int tap);
 
-/** net_redirect_names_ports() - what begins in this thread's network namespace does so at such ports */
-void net_redirect_names_ports(void);
+/**
+ * net_redirect_open_ports() - of this thread's network namespace, while files can be opened for writing
+ *
+ * Return: a file descriptor for net_redirect_names_ports(), or -errno.
+ */
+int net_redirect_open_ports(void);
+
+/**
+ * net_redirect_names_ports() - what begins in the network namespace does so at such ports from now on
+ * @fd: of net_redirect_open_ports(), or what that has failed with, which is logged
+ */
+void net_redirect_names_ports(int fd);
 
 /** net_redirect_remove() - take ours from an interface; harmless when there is none */
 void net_redirect_remove(struct netlink *nl, int ifindex);

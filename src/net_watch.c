@@ -63,6 +63,7 @@ struct watch {
 	struct netlink events; /* tells what changes */
 	struct net_local local;
 	struct net_dns dns;
+	int ports; /* of net_redirect_open_ports(): later all files are for reading */
 	struct device devices[VMM_NET_MAX];
 	size_t count;
 	size_t queues; /* of each device, and of its tap */
@@ -266,7 +267,7 @@ static uint32_t look_for_names(struct watch *w)
 	if (!address || net_dns_asks(&w->dns) || !net_dns_is_served(address))
 		return 0;
 	net_dns_serve(&w->dns, address);
-	net_redirect_names_ports();
+	net_redirect_names_ports(w->ports);
 	for (size_t i = 0; i < w->count; i++)
 		if (w->devices[i].ifindex && w->devices[i].tap)
 			net_redirect_share_names(&w->nl, w->devices[i].ifindex, w->devices[i].tap);
@@ -417,7 +418,7 @@ static const struct sandbox_rule rules[] = {
 	SANDBOX_ARG("ioctl", 1, TUNSETVNETLE, "make a tap"),
 	SANDBOX_ALLOW("read", "an interface's settings, the VMM's questions"),
 	SANDBOX_ALLOW("close", "taps, settings, questions"),
-	SANDBOX_ALLOW("write", "the log"),
+	SANDBOX_ALLOW("write", "the log; at which ports the namespace begins"),
 	SANDBOX_ALLOW("clock_gettime", "time-outs and the log, where the vDSO cannot"),
 	SANDBOX_WITHOUT("mmap", 2, PROT_EXEC, "allocator"),
 	SANDBOX_WITHOUT("mprotect", 2, PROT_EXEC, "allocator"),
@@ -460,6 +461,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	net_local_open(&w.local);
+	w.ports = net_redirect_open_ports();
 	if (narrow(&err) < 0) {
 		log_error("%s", error_msg(err));
 		return 1;

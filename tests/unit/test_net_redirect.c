@@ -235,13 +235,15 @@ static void answers_about_names_are_had_by_both(void **state)
 
 static void by_tcp_answers_are_whose_the_port_is(void **state)
 {
+	cleanup_close int ports = -1;
 	struct fixture *f = *state;
 
 	begin(f);
 	net_redirect_share_names(&f->nl, f->eth0, f->tap);
 	assert_false(is_connected(40000));
 	assert_true(guest_has_tcp(f));
-	net_redirect_names_ports();
+	ports = net_redirect_open_ports();
+	net_redirect_names_ports(ports);
 	assert_true(is_connected(0));
 	assert_true(is_connected(AGENT_DNS_OWN_FIRST));
 	assert_true(is_connected(AGENT_DNS_OWN_LAST));

@@ -39,13 +39,13 @@ struct fixture {
 	int sock, log, tap;
 };
 
-static void watch_main(int sock, int log, const char *ifindex)
+static void watch_main(int sock, int log, const char *ifindex, uint32_t name_server)
 {
 	char format[8], level[8], names[16];
 
 	snprintf(format, sizeof(format), "%d", LOG_FORMAT_TEXT);
 	snprintf(level, sizeof(level), "%d", LOG_LEVEL_WARNING);
-	snprintf(names, sizeof(names), "%u", NAME_SERVER);
+	snprintf(names, sizeof(names), "%u", name_server);
 	if (dup2(log, STDERR_FILENO) < 0 || dup2(sock, 3) < 0)
 		_exit(2);
 	execl("./krun-gpu-net", "krun-gpu-net", format, level, DEVICES, "1", names, ifindex,
@@ -64,7 +64,7 @@ static int setup(void **state)
 	return 0;
 }
 
-static void begin(struct fixture *f)
+static void begin_with(struct fixture *f, uint32_t name_server)
 {
 	cleanup_netlink struct netlink nl = { .fd = -1 };
 	int pair[2], log[2], ifindex, tap;
@@ -87,11 +87,16 @@ static void begin(struct fixture *f)
 	snprintf(text, sizeof(text), "%d", ifindex);
 	f->pid = fork();
 	if (f->pid == 0)
-		watch_main(pair[1], log[1], text);
+		watch_main(pair[1], log[1], text, name_server);
 	close(pair[1]);
 	close(log[1]);
 	f->sock = pair[0];
 	f->log = log[0];
+}
+
+static void begin(struct fixture *f)
+{
+	begin_with(f, NAME_SERVER);
 }
 
 static int teardown(void **state)
@@ -275,27 +280,58 @@ static void the_name_server_is_connected_to(void **state)
 	assert_int_equal(recv(got, &(char){ 0 }, 1, 0), 0);
 }
 
-/* What there is now is told before the answer, without the pause in which others may come. */
-static void what_changed_is_told_before_the_process_begins(void **state)
+/* All is told, as before the process begins: the name server that was found; how many were plugged. */
+static uint32_t settle(struct fixture *f, uint32_t address, unsigned int *plugged)
 {
-	const uint32_t none = 0;
-	struct fixture *f = *state;
-	uint32_t type, plugged = 0;
+	const uint32_t sent = htole32(address);
 
-	begin(f);
-	assert_int_equal(system("ip link add name a1 type veth peer name pa1 && ip link set a1 up"), 0);
-	assert_int_equal(msg_send(f->sock, VMM_NET_SETTLE, &none, sizeof(none), NULL, 0), 0);
-	do {
+	*plugged = 0;
+	assert_int_equal(msg_send(f->sock, VMM_NET_SETTLE, &sent, sizeof(sent), NULL, 0), 0);
+	for (;;) {
 		cleanup_msg struct msg msg = { 0 };
+		struct wire_reader r;
 
 		if (msg_recv(f->sock, &msg) != 1)
 			fail_msg("krun-gpu-net has ended");
-		type = msg.type;
-		plugged += type == VMM_NET_PLUG;
-		if (type == VMM_NET_SETTLED)
-			assert_memory_equal(msg.payload, "\0\0\0", 4); /* it had the name server */
-	} while (type != VMM_NET_SETTLED);
+		*plugged += msg.type == VMM_NET_PLUG;
+		r = WIRE_READER(msg.payload, msg.len);
+		if (msg.type == VMM_NET_SETTLED)
+			return wire_get_u32(&r);
+	}
+}
+
+/* What there is now is told before the answer, without the pause in which others may come. */
+static void what_changed_is_told_before_the_process_begins(void **state)
+{
+	struct fixture *f = *state;
+	unsigned int plugged;
+
+	begin(f);
+	assert_int_equal(system("ip link add name a1 type veth peer name pa1 && ip link set a1 up"), 0);
+	assert_int_equal(settle(f, NAME_SERVER, &plugged), 0); /* it knew that one */
 	assert_true(plugged >= 1);
+}
+
+static void a_name_server_is_found_before_the_process_begins(void **state)
+{
+	const struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(53),
+					.sin_addr.s_addr = htonl(NAME_SERVER) };
+	cleanup_close int server = -1, range = -1;
+	struct fixture *f = *state;
+	unsigned int plugged;
+	char text[32] = "";
+
+	begin_with(f, 0);
+	assert_int_equal(system("ip link set lo up"), 0);
+	server = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(server, (const struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(settle(f, NAME_SERVER, &plugged), NAME_SERVER);
+	range = open("/proc/sys/net/ipv4/ip_local_port_range", O_RDONLY | O_CLOEXEC);
+	assert_true(read(range, text, sizeof(text) - 1) > 0);
+	assert_string_equal(text, "8192\t16383\n");
+	/* there is one beginning */
+	assert_int_equal(msg_send(f->sock, VMM_NET_SETTLE, &(uint32_t){ 0 }, 4, NULL, 0), 0);
+	assert_int_equal(recv(f->sock, text, sizeof(text), 0), 0);
 }
 
 int main(void)
@@ -306,6 +342,7 @@ int main(void)
 		T(what_is_too_much_does_not_end_it),
 		T(the_name_server_is_connected_to),
 		T(what_changed_is_told_before_the_process_begins),
+		T(a_name_server_is_found_before_the_process_begins),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
