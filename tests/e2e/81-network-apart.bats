@@ -162,3 +162,32 @@ load network
 	[ "${lines[-1]}" = clean ]
 	[ "$(grep -cx 1 <<< "$output")" -eq 3 ] # one tap each time, before the kill
 }
+
+@test "a network and a name server that come between create and start are there when the process begins" {
+	both '
+		rm -rf /tmp/late; new_bundle /tmp/late sh -c "ip address show eth0 | grep -o 10.95.0.5
+			ip route | grep -o \"default via 10.95.0.1\"; nslookup -type=a outside.example | grep -o 192.0.2.7"
+		for a in ip grep nslookup; do ln -sf busybox /tmp/late/rootfs/bin/$a; done
+		echo nameserver 192.0.2.1 > /tmp/late/resolv.conf
+		edit /tmp/late ".mounts += [{destination: \"/etc/resolv.conf\", type: \"bind\",
+			source: \"/tmp/late/resolv.conf\", options: [\"rbind\", \"ro\"]}]"
+		$RT create -b /tmp/late --pid-file /tmp/late/pid late < /dev/null > /tmp/late/out 2>&1
+		pid=$(cat /tmp/late/pid)
+		inside() { nsenter -t $pid -n "$@"; }
+		ip link add late0 type veth peer name eth0 netns $pid
+		ip address add 10.95.0.1/24 dev late0; ip link set late0 up
+		inside ip link set lo up
+		inside ip address add 10.95.0.5/24 dev eth0; inside ip link set eth0 up
+		inside ip route add default via 10.95.0.1
+		inside timeout 100 perl -MIO::Socket::INET -e '"'$name_server'"' 127.0.0.11 \
+			> /dev/null 2>&1 < /dev/null &
+		server=$!
+		until_true 20 eval "inside ss -Hlun | grep -q 127.0.0.11:53"
+		echo nameserver 127.0.0.11 > /tmp/late/resolv.conf
+		$RT start late
+		until_true 30 eval "$RT state late | grep -q stopped"
+		cat /tmp/late/out
+		kill $server; $RT delete late; ip link delete late0 2> /dev/null || true
+		rm -r /tmp/late'
+	[ "${lines[*]}" = "10.95.0.5 default via 10.95.0.1 192.0.2.7" ]
+}
