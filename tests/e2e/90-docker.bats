@@ -58,7 +58,7 @@ after_each() {
 		docker exec life echo executed
 		docker exec -u 5 life id -u
 		docker exec life sh -c "exit 9" || echo "code $?"
-		script -qec "docker exec -it life sh -c \"test -t 0 && echo terminal\"" /dev/null < /dev/null | tr -d "\\r"
+		script -qec "docker exec -it life sh -c \"test -t 0 && echo terminal\"" /dev/null < /dev/null | tr -cd "[:alpha:]\\n"
 		docker top life -o pid,comm | grep -c krun-gpu-vmm
 		docker pause life > /dev/null; docker inspect -f "{{.State.Status}}" life
 		docker unpause life > /dev/null; docker exec life echo again

@@ -117,6 +117,8 @@ vm_qemu() {
 	local port=$1 i binds line vm_args=() accel=tcg,thread=multi
 
 	line="console=ttyS0 quiet panic=-1 mitigations=off nokaslr no_timer_check audit=0"
+	# nohz=off: a processor that was not woken for what it has to do wakes up at its next tick.
+	line+=" nohz=off"
 	line+=" cryptomgr.notests rcupdate.rcu_expedited=1 apparmor=0 net.ifnames=0"
 	line+=" rig.name=$vm_name rig.overlays=${#vm_overlays[@]}"
 	line+=" rig.share=$([ -z "$vm_share" ] || echo 1) $vm_append"
