@@ -61,7 +61,7 @@ load helpers
 
 @test "rm -f ends a running container and leaves nothing" {
 	run host '
-		snapshot | sort > /root/before
+		note_all /root/before
 		kp run -d --name forced --network none demo sleep 1000 > /dev/null
 		podman rm -f -t 0 forced > /dev/null
 		same_as /root/before'

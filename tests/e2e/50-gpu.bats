@@ -128,7 +128,7 @@ load helpers
 
 @test "no Vulkan driver for the node, and software not allowed: one sentence, nothing left" {
 	run host '
-		snapshot | sort > /root/before
+		note_all /root/before
 		new_bundle /root/gpu-bundle true
 		with_gpu /root/gpu-bundle
 		unshare -m sh -c "mount --bind /dev/null /etc/krun-gpu/krun-gpu.conf

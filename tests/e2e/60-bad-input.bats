@@ -10,7 +10,7 @@ setup_file() {
 }
 
 setup() {
-	host 'cp /root/bad/config.json /root/good.json; snapshot | sort > /root/before'
+	host 'cp /root/bad/config.json /root/good.json; note_all /root/before'
 }
 
 # refused SCRIPT - runs it; it has to fail with one sentence, and leave nothing; then checks whether

@@ -13,8 +13,7 @@ setup_file() {
 @test "20 containers one after the other leave nothing" {
 	LIMIT=600 run host '
 		kprun demo true
-		all_gone 60
-		snapshot | sort > /root/before
+		note_all /root/before
 		for i in {1..20}; do
 			kprun demo sh -c "exit $i" && exit 1
 			[ $? -eq $i ] || exit 1
@@ -51,7 +50,7 @@ kills() {
 
 @test "podman sees a container whose VMM was killed as ended by SIGKILL, and removes it" {
 	run host '
-		snapshot | sort > /root/before
+		note_all /root/before
 		kp run -d --name shot --network none demo sleep 1000 > /dev/null
 		kill -KILL "$(podman inspect -f "{{.State.Pid}}" shot)"
 		podman wait shot

@@ -67,7 +67,7 @@ main() {
 	cp "$e2e/config.json" "$dir/good.json"
 	touch "$dir"/{out,err,what,config.json.new}
 	mkdir -p /run/krun-gpu # made once, and kept
-	snapshot | sort > /root/before
+	note_all /root/before
 	total=$("$e2e/config_case" "$dir/good.json")
 	for ((i = 0; i < count; i++)); do
 		try $(((seed + i * (total / count)) % total))

@@ -85,7 +85,7 @@ main() {
 	with_gpu "$bundle"
 	: > "$bundle/out"
 	mkdir -p /run/krun-gpu # made once, and kept
-	snapshot | sort > "$bundle/before"
+	note_all "$bundle/before"
 	measure
 	for ((i = 1; i <= moments; i++)); do
 		kill_once

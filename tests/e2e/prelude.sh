@@ -116,6 +116,12 @@ snapshot() {
 	find /dev/mqueue -type f -printf 'mqueue %p\n'
 }
 
+# note_all FILE - a snapshot to compare with, once what ended before has gone; what stays may do so.
+note_all() {
+	all_gone 20 > /dev/null 2>&1 || true
+	snapshot | sort > "$1"
+}
+
 # same_as SNAPSHOT - waits a while for what is being cleaned up; then shows what differs.
 same_as() {
 	local i
