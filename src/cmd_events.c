@@ -77,9 +77,7 @@ static int events_follow(struct container *c, const struct events_options *o, st
 	for (long step = 0;; step++) {
 		struct stats s;
 
-		if (container_refresh(c, NULL) < 0)
-			return 0;
-		if (c->state.status == OCI_STATUS_STOPPED)
+		if (!container_goes_on(c))
 			return !kills && events_was_oom(c) ? events_write("oom", c->id, NULL, err) : 0;
 		/* One that is paused, or ends just now, has nothing to tell. */
 		if (c->state.status != OCI_STATUS_PAUSED && stats_read(c, &s, &why) == 0) {

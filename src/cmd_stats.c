@@ -213,7 +213,7 @@ static int follow(struct container *c, const struct stats_options *o, struct err
 	bool have = false;
 
 	for (unsigned int i = 0;; i ^= 1) {
-		if (container_refresh(c, NULL) < 0 || c->state.status == OCI_STATUS_STOPPED)
+		if (!container_goes_on(c))
 			return 0;
 		if (c->state.status != OCI_STATUS_PAUSED && sample_read(c, &samples[i], &why) == 0) {
 			if (show(o, c->id, have ? &samples[i ^ 1] : NULL, &samples[i], err) < 0)

@@ -64,6 +64,13 @@ int container_refresh(struct container *c, struct error **err)
 	return 0;
 }
 
+bool container_goes_on(struct container *c)
+{
+	/* One without a state is being created; one that had it has been deleted. */
+	return container_refresh(c, NULL) == 0 && c->state.status != OCI_STATUS_CREATING &&
+	       c->state.status != OCI_STATUS_STOPPED;
+}
+
 struct hooks_call {
 	const struct oci_spec *spec;
 	enum oci_hook_point point;

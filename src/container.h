@@ -2,6 +2,8 @@
 #ifndef CONTAINER_H
 #define CONTAINER_H
 
+#include <stdbool.h>
+
 #include "oci/oci_spec.h"
 #include "oci/oci_state.h"
 
@@ -24,6 +26,9 @@ int container_load_spec(struct container *c, struct error **err);
 
 /** container_refresh() - read the state again, and ask the VMM whether the process runs */
 int container_refresh(struct container *c, struct error **err);
+
+/** container_goes_on() - the same, for who follows it: false when it has ended, or is no more */
+bool container_goes_on(struct container *c);
 
 /** container_run_hooks() - the hooks of @point, told the present state */
 int container_run_hooks(struct container *c, enum oci_hook_point point, struct error **err);

@@ -52,3 +52,17 @@ after_each() {
 	[ "$status" -eq 0 ]
 	[ "${lines[*]}" = "first first ready second" ]
 }
+
+@test "events and stats end with the container, and when it is deleted" {
+	run host '
+		new_bundle /tmp/commands sleep 1000
+		krun-gpu run -d -b /tmp/commands commands < /dev/null > /dev/null 2>&1
+		krun-gpu events --interval 3600 commands > /dev/null & events=$!
+		krun-gpu stats --interval 1 commands > /dev/null & stats=$!
+		sleep 1.5; kill -0 $events $stats && echo follow
+		krun-gpu delete --force commands
+		until_true 10 eval "! kill -0 $events 2> /dev/null && ! kill -0 $stats 2> /dev/null"
+		wait $events; echo "$?"; wait $stats; echo "$?"'
+	[ "$status" -eq 0 ]
+	[ "${lines[*]}" = "follow 0 0" ]
+}
