@@ -163,6 +163,15 @@ static void questions_and_answers_pass(void **state)
 	assert_false(p->f->failed);
 }
 
+/* Of a table: a container of its own, which runs. */
+static struct plugs *begin_row(void **state)
+{
+	setup(state);
+	run_container(*state);
+	log_init("test", -1, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
+	return *state;
+}
+
 static void what_is_no_question_breaks_the_protocol(void **state)
 {
 	static const char large[AGENT_DNS_MAX + 1];
@@ -175,12 +184,8 @@ static void what_is_no_question_breaks_the_protocol(void **state)
 	};
 
 	for (size_t i = 0; i <= sizeof(table) / sizeof(*table); i++) {
-		struct plugs *p;
+		struct plugs *p = begin_row(state);
 
-		setup(state);
-		p = *state;
-		run_container(p);
-		log_init("test", -1, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
 		if (i < sizeof(table) / sizeof(*table))
 			agent_say(p->f, AGENT_DNS, table[i].payload, table[i].len);
 		else
@@ -204,12 +209,8 @@ static void what_is_no_answer_ends_the_conversation(void **state)
 	};
 
 	for (size_t i = 0; i <= 1 + sizeof(table) / sizeof(*table); i++) {
-		struct plugs *p;
+		struct plugs *p = begin_row(state);
 
-		setup(state);
-		p = *state;
-		run_container(p);
-		log_init("test", -1, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
 		if (i < sizeof(table) / sizeof(*table)) {
 			net_says(p, VMM_NET_DNS_IS, table[i].payload, table[i].len);
 		} else if (i == sizeof(table) / sizeof(*table)) {
@@ -364,12 +365,8 @@ static void an_answer_to_no_connection_ends_the_conversation(void **state)
 	};
 
 	for (size_t i = 0; i <= sizeof(table) / sizeof(*table); i++) {
-		struct plugs *p;
+		struct plugs *p = begin_row(state);
 
-		setup(state);
-		p = *state;
-		run_container(p);
-		log_init("test", -1, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
 		agent_say_numbers(p->f, AGENT_CONNECT, 70, AGENT_SOCKET_NAMES);
 		agent_say_numbers(p->f, AGENT_CONNECT, 71, 0);
 		assert_int_equal(expect_connect(p), 0);
